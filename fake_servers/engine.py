@@ -1,0 +1,491 @@
+"""One HTTP/1.1 connection: bytes in, exchanges, bytes out (RFC 9112).
+
+Requests on a connection are answered one after the other, in order. Ordinary ones are answered inside the
+parser's last callback; whatever waits, streams or goes wrong is served by a task (see `delivery`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, cast
+
+import httptools
+
+from fake_servers.delivery import Turn, acts_at, serve
+from fake_servers.errors import FakeServerError
+from fake_servers.faults import AtMoment, Fault, HalfClose, Moment, Reset, Stall
+from fake_servers.http import RawHeaders, Request, Response, encode
+from fake_servers.recorder import ConnectionEntry, ExchangeEntry
+from fake_servers.records import Closer, Outcome
+from fake_servers.service import Answer, Service
+from fake_servers.sockets import reset_on_close, unsent
+
+__all__ = ["ServerConnection"]
+
+_MOST_PIPELINED: Final = 128
+_MOST_WITHHELD: Final = 1024 * 1024
+_LARGE_BODY: Final = 64 * 1024
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class ServerConnection(asyncio.Protocol):
+    """The server's end of one accepted connection."""
+
+    __slots__ = (
+        "_body",
+        "_body_size",
+        "_current",
+        "_deaf",
+        "_expects",
+        "_head_size",
+        "_head_stalled",
+        "_headers",
+        "_in_head",
+        "_intercept",
+        "_loop",
+        "_mute",
+        "_next_fault",
+        "_over",
+        "_parser",
+        "_reading",
+        "_reading_paused",
+        "_stalled",
+        "_task",
+        "_too_long",
+        "_turns",
+        "_url",
+        "_whole",
+        "_withheld",
+        "_writable",
+        "entry",
+        "service",
+        "transport",
+    )
+
+    def __init__(self, service: Service, entry: ConnectionEntry, loop: asyncio.AbstractEventLoop) -> None:
+        self.service = service
+        self.entry = entry
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # until connection_made
+        self._loop = loop
+        self._parser = httptools.HttpRequestParser(self)
+        self._turns: deque[Turn] = deque()
+        self._current: Turn | None = None
+        self._reading: Turn | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._intercept: Callable[[bytes], None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._withheld = bytearray()
+        self._url = b""
+        self._headers: RawHeaders = []
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._head_size = 0
+        self._in_head = False
+        self._expects = False
+        self._too_long = False
+        self._whole = False
+        self._reading_paused = False
+        self._stalled = False
+        self._mute = False
+        self._over = False
+        self._deaf = False
+        self._head_stalled = False
+        self._next_fault: AtMoment | None = None
+
+    # -- the transport's callbacks ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.service.connections.add(self)
+        fault = self.service.run.plan_connection()
+        if fault is not None:
+            self._meet(fault)
+
+    def data_received(self, data: bytes) -> None:
+        self.entry.bytes_in += len(data)
+        if self._intercept is None:
+            self._feed(data)
+        else:
+            self._intercept(data)
+
+    def eof_received(self) -> None:
+        # FIN from a client is taken as its leaving, as nginx and aiohttp take it: returning None closes.
+        self._left(Closer.CLIENT_FIN)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._left(Closer.CLIENT_FIN if exc is None else Closer.CLIENT_RST)
+        self.resume_writing()
+        self.service.connections.discard(self)
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    # -- the parser's callbacks ---------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._next_fault is not None:
+            fault, self._next_fault = self._next_fault, None
+            self._meet(fault)
+        self._in_head = not self._deaf
+        self._expects = self._too_long = False
+        self._url = b""
+        self._headers = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+        length = len(name)
+        if length == 6 and name.lower() == b"expect":
+            self._expects = value.lower() == b"100-continue"
+        elif length == 14 and name.lower() == b"content-length":
+            self._too_long = value.isdigit() and int(value) > self.service.limits.body
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._deaf:
+            return
+        parser = self._parser
+        service = self.service
+        request = Request(
+            parser.get_method().decode("latin-1"),
+            self._url.decode("utf-8", "surrogateescape"),
+            self._headers,
+            http_version=parser.get_http_version(),
+            keep_alive=parser.should_keep_alive(),
+        )
+        entry = ExchangeEntry(self.entry, request.method, request.target, self._headers)
+        plan = service.run.plan(request.method, request.path) if service.run.plans_requests else None
+        self._reading = Turn(entry, request, plan)
+        self._whole = False
+        self._body = []
+        self._body_size = 0
+        if plan is not None:
+            entry.fault = plan.fault
+            service.recorder.begun(entry)
+        if self._too_long:
+            self._refuse(413, f"a body of over {service.limits.body} bytes is not taken")
+        elif self._current is None and not self._turns:
+            self._head_read(self._reading)
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+        self._body_size += len(body)
+        if self._body_size > self.service.limits.body and not self._deaf:
+            self._refuse(413, f"a body of over {self.service.limits.body} bytes is not taken")
+
+    def on_message_complete(self) -> None:
+        if self._reading is None:
+            return
+        if self._over:
+            self._keep_body(self._reading, complete=True)
+            self._reading = None
+        elif self._head_stalled:
+            self._whole = True  # its head is being stalled at: the request counts as read when that is over
+        else:
+            self._received(self._reading)
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # An offer to switch protocols may be ignored (RFC 9110, section 7.8).
+            rest = data[upgrade.args[0] :]
+            self._parser = httptools.HttpRequestParser(self)
+            if rest:
+                self._feed(rest)
+        except httptools.HttpParserCallbackError as error:
+            self.service.errors.append(FakeServerError(f"the engine failed: {error.__context__!r}"))
+            self.abort(Outcome.HANDLER_FAILED)
+        except httptools.HttpParserError as error:
+            if not self._deaf:
+                self._refuse(400, f"malformed request: {error}")
+        if self._reading is not None and not self._reading.entry.number:
+            self.service.recorder.begun(self._reading.entry)
+        self._head_size = self._head_size + len(data) if self._in_head else 0
+        if self._head_size > self.service.limits.head and not self._deaf:
+            self._refuse(431, f"a request head of over {self.service.limits.head} bytes is not taken")
+
+    def _head_read(self, turn: Turn) -> None:
+        """The head of the request whose turn it is has been read, and its body perhaps not."""
+        fault = None if turn.plan is None else turn.plan.fault
+        if not acts_at(fault, Moment.REQUEST_HEAD):
+            self._invite_body()
+        elif isinstance(fault, Stall):
+            if not self._head_stalled:
+                self._head_stalled = True
+                self._task = self.service.start(self._stall_head(turn, fault))
+        else:
+            self.cut(fault)
+
+    async def _stall_head(self, turn: Turn, fault: Stall) -> None:
+        await self.service.stall(fault.seconds)
+        self._task = None
+        self._head_stalled = False
+        turn = self._reading = turn._replace(plan=None)
+        if self._whole:
+            self._received(turn)
+        else:
+            self._invite_body()
+
+    def _invite_body(self) -> None:
+        if self._expects:
+            self._expects = False
+            self.write(_CONTINUE)
+
+    def _received(self, turn: Turn) -> None:
+        self._reading = None
+        self._url = b""
+        if self._body:
+            self._keep_body(turn, complete=True)
+        else:
+            turn.entry.body_complete = True
+        self.service.recorder.received(turn.entry)
+        self._enqueue(turn)
+
+    def _keep_body(self, turn: Turn, *, complete: bool) -> None:
+        turn.request.body = b"".join(self._body)
+        self.service.recorder.body_read(turn.entry, turn.request.body, complete=complete)
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Answer with an error once everything before is answered, and read nothing more."""
+        turn = self._reading or self._partial()
+        if not turn.entry.number:
+            self.service.recorder.begun(turn.entry)
+        self._reading = None
+        self._in_head = False
+        self._deaf = True
+        self._intercept = self._discard
+        turn.request.keep_alive = False
+        refusal = Response.json({"detail": detail}, status=status)
+        self._enqueue(Turn(turn.entry, turn.request, None, refusal))
+
+    def _partial(self) -> Turn:
+        """A request of which not even the head has come whole."""
+        method = self._parser.get_method().decode("latin-1") if self._url else ""
+        headers = self._headers if self._in_head else []
+        request = Request(method, self._url.decode("utf-8", "surrogateescape"), headers)
+        entry = ExchangeEntry(self.entry, method, request.target, headers)
+        self.service.recorder.begun(entry)
+        return Turn(entry, request, None)
+
+    def _discard(self, data: bytes) -> None:
+        """After FIN: take what still comes, so that closing does not turn into RST."""
+        if self._reading is not None:
+            self._feed(data)  # the rest of a request that was cut off tells which one it was
+
+    # -- answering ----------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the connection is over."""
+        if not (self._over or self._mute):
+            self.entry.bytes_out += len(data)
+            self.transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait while the client is too slow in taking what was written."""
+        while self._writable is not None:
+            await self._writable
+
+    async def flush(self) -> None:
+        """Wait until the operating system has taken all that was written."""
+        self.transport.set_write_buffer_limits(high=0)
+        await self.drain()
+        self.transport.set_write_buffer_limits()
+
+    def _enqueue(self, turn: Turn) -> None:
+        self._turns.append(turn)
+        if self._current is None:
+            self._advance()
+        elif len(self._turns) > _MOST_PIPELINED:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def _advance(self) -> None:
+        while self._turns and self._current is None and not (self._over or self._stalled):
+            self._begin(self._turns.popleft())
+        if self._reading_paused and len(self._turns) <= _MOST_PIPELINED // 2 and not self._over:
+            self._reading_paused = False
+            self.transport.resume_reading()
+        if self._reading is not None and self._current is None and not self._over:
+            self._head_read(self._reading)
+
+    def _begin(self, turn: Turn) -> None:
+        self._current = turn
+        if turn.refusal is not None:
+            self._answer(turn, turn.refusal)
+            return
+        result = None if turn.plan is not None else self.execute(turn, may_wait=False)
+        if type(result) is Response and len(result.body) <= _LARGE_BODY:
+            self._answer(turn, result)
+        else:
+            self._task = self.service.start(self._serve(turn, result))
+
+    def execute(self, turn: Turn, *, may_wait: bool) -> Answer | Awaitable[Answer] | None:
+        """Call the handler; None, without calling it, when it might wait and may not."""
+        service = self.service
+        route = service.router.find(turn.request.method, turn.request.path)
+        if route is None:
+            return service.no_route(turn.request)
+        if not (may_wait or route.immediate):
+            return None
+        service.recorder.executed(turn.entry)
+        return service.respond_now(turn.request, route)
+
+    def _answer(self, turn: Turn, response: Response) -> None:
+        if self._mute:
+            self.unanswered(turn)
+        else:
+            self.write(encode(turn.request, response))
+            self.finished(turn, response.status)
+
+    async def _serve(self, turn: Turn, result: Answer | Awaitable[Answer] | None) -> None:
+        try:
+            await serve(self, turn, result)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is kept and raised in the test
+            self.service.failed(turn.request, error)
+            self._task = None
+            self.abort(Outcome.HANDLER_FAILED)
+        else:
+            self._advance()
+
+    def finished(self, turn: Turn, status: int, fault: Fault | None = None) -> None:
+        """The response was sent to its end; ``fault`` is what is to happen now."""
+        self.service.recorder.answered(turn.entry, status)
+        self._current = self._task = None
+        if fault is not None:
+            self._after_response(fault)
+        elif not turn.request.keep_alive:
+            self.shut(Closer.SERVER)
+
+    def unanswered(self, turn: Turn) -> None:
+        """The response can't be sent, because this side is shut already."""
+        self.service.recorder.ended(turn.entry, Outcome.ENDED_BY_FAULT)
+        self._current = self._task = None
+
+    # -- what goes wrong ----------------------------------------------------------------------------------
+
+    async def suffer(self, fault: Fault | None) -> bool:
+        """Let a fault act on the current exchange; return whether that was its end."""
+        if isinstance(fault, Stall):
+            await self.service.stall(fault.seconds)
+            return False
+        self.cut(fault)
+        return True
+
+    def cut(self, fault: Fault | None) -> None:
+        """End the connection, and with it every exchange that is not answered."""
+        self._end_exchanges(Outcome.ENDED_BY_FAULT)
+        if isinstance(fault, Reset):
+            self._over = self._deaf = True
+            self.service.recorder.connection_closed(self.entry, Closer.FAULT)
+            self._reset_when_sent()
+        else:
+            self.shut(Closer.FAULT)
+
+    def _after_response(self, fault: Fault) -> None:
+        if isinstance(fault, HalfClose):
+            self._mute = True
+            self.transport.write_eof()
+        elif not isinstance(fault, AtMoment):
+            self.shut(Closer.FAULT)
+        elif fault.at is Moment.NEXT_REQUEST and not (self._turns or self._reading or self._in_head):
+            self._next_fault = fault
+        else:
+            self._meet(fault)
+
+    def _meet(self, fault: AtMoment) -> None:
+        """Let a fault act between exchanges."""
+        if not isinstance(fault, Stall):
+            self.cut(fault)
+            return
+        self._stalled = True
+        self._intercept = self._withhold
+        if fault.seconds is not None:
+            self._loop.call_later(fault.seconds * self.service.time_scale, self._go_on)
+
+    def _withhold(self, data: bytes) -> None:
+        self._withheld += data
+        if len(self._withheld) > _MOST_WITHHELD:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def _go_on(self) -> None:
+        if self._over:
+            return
+        data = bytes(self._withheld)
+        self._withheld.clear()
+        self._stalled = False
+        self._intercept = None
+        self._advance()
+        if data:
+            self._feed(data)
+
+    # -- the end ------------------------------------------------------------------------------------------
+
+    def shut(self, by: Closer) -> None:
+        """Send FIN after what was written; what the client still sends is taken and dropped."""
+        self._over = self._deaf = True
+        self._intercept = self._discard
+        self.service.recorder.connection_closed(self.entry, by)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def abort(self, outcome: Outcome) -> None:
+        """Close at once, whatever is going on."""
+        self._end_exchanges(outcome)
+        self._over = self._deaf = True
+        self.service.recorder.connection_closed(self.entry, Closer.SERVER)
+        self.transport.abort()
+
+    def _left(self, by: Closer) -> None:
+        if not self._over:
+            self._end_exchanges(Outcome.ABORTED_BY_CLIENT)
+            self._over = self._deaf = True
+            self.service.recorder.connection_closed(self.entry, by)
+
+    def _reset_when_sent(self) -> None:
+        if self.transport.is_closing():
+            return
+        if unsent(self.transport):
+            self._loop.call_later(0.001, self._reset_when_sent)
+        else:
+            reset_on_close(self.transport)
+            self.transport.abort()
+
+    def _end_exchanges(self, outcome: Outcome) -> None:
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task(self._loop):
+            task.cancel()
+        turns = [turn for turn in (self._current, *self._turns, self._reading) if turn is not None]
+        if self._in_head:
+            turns.append(self._partial())
+        if self._reading is not None and self._body:
+            self._keep_body(self._reading, complete=False)
+        for turn in turns:
+            self.service.recorder.ended(turn.entry, outcome)
+        self._current = None
+        self._turns.clear()
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether this side has sent FIN and still reads."""
+        return self._mute
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is open with no exchange in progress."""
+        busy = self._current or self._turns or self._reading or self._in_head or self._stalled
+        return not (self._over or self._mute or busy)

@@ -1,0 +1,124 @@
+"""Where a server's loop runs: in a thread of its own, or in the caller's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from fake_servers.errors import FakeServerError
+from fake_servers.listener import Listener
+from fake_servers.records import Outcome
+from fake_servers.service import Service
+
+__all__ = ["LoopHost", "ThreadHost"]
+
+Result = TypeVar("Result")
+
+_LONGEST_STOP: Final = 5.0
+_LONGEST_CLEANUP: Final = 0.25
+
+
+class LoopHost:
+    """Serves in the running loop, so that the server shares its clock, virtual or not."""
+
+    def __init__(self, service: Service, listening: socket.socket) -> None:
+        self._service = service
+        self._loop = asyncio.get_running_loop()
+        self._listener = Listener(listening, service, self._loop)
+        self._listener.open()
+        self.thread_id: int | None = threading.get_ident()
+
+    def call(self, action: Callable[[Listener], Result]) -> Result:
+        """Do something in the server's loop, which is the caller's."""
+        return action(self._listener)
+
+    async def stop(self) -> None:
+        """Close everything, and wait until what was in progress has cleaned up."""
+        await _wind_up(self._service, self._listener)
+
+
+class ThreadHost:
+    """Serves in a thread of its own, on uvloop where that is installed."""
+
+    def __init__(self, service: Service, listening: socket.socket) -> None:
+        self._service = service
+        self._loop = _new_loop()
+        self._listener = Listener(listening, service, self._loop)
+        self._thread = threading.Thread(target=self._run, name=f"fake-server-{listening.getsockname()[1]}", daemon=True)
+        self._thread.start()
+        self.thread_id: int | None = self._thread.ident
+
+    def call(self, action: Callable[[Listener], Result]) -> Result:
+        """Do something in the server's loop, and wait for its result.
+
+        Raises:
+            FakeServerError: the loop does not answer, because a handler blocks it.
+        """
+        done = threading.Event()
+        results: list[Result] = []
+        errors: list[BaseException] = []
+
+        def perform() -> None:
+            try:
+                results.append(action(self._listener))
+            except BaseException as error:  # noqa: BLE001 -- it is raised in the calling thread
+                errors.append(error)
+            done.set()
+
+        self._loop.call_soon_threadsafe(perform)
+        if not done.wait(_LONGEST_STOP):
+            raise FakeServerError(f"the server's thread does not answer; a handler blocks it {self._where()}")
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    def stop(self) -> None:
+        """Close everything and end the thread.
+
+        Raises:
+            FakeServerError: the thread does not end, because a handler blocks it.
+        """
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_LONGEST_STOP)
+        if self._thread.is_alive():
+            raise FakeServerError(f"the server's thread does not end; a handler blocks it {self._where()}")
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.call_soon(self._listener.open)
+            self._loop.run_forever()
+            self._loop.run_until_complete(_wind_up(self._service, self._listener))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            asyncio.set_event_loop(None)
+            self._loop.close()
+
+    def _where(self) -> str:
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        return "" if frame is None else f"at {frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+async def _wind_up(service: Service, listener: Listener) -> None:
+    """Stop serving: no connection, task or socket stays behind."""
+    listener.close()
+    service.wind_up()
+    for connection in tuple(service.connections):
+        connection.abort(Outcome.SERVER_STOPPED)
+    if service.tasks:
+        await asyncio.wait(service.tasks, timeout=_LONGEST_CLEANUP)
+    while service.connections:  # noqa: ASYNC110 -- they are lost in the next round of the loop
+        await asyncio.sleep(0)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

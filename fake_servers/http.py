@@ -1,0 +1,238 @@
+"""What handlers see of HTTP: the request they are given, and the response or stream they return."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import AsyncIterable, Iterable, Mapping
+from functools import cache, lru_cache
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from fake_servers.errors import ScenarioError
+
+__all__ = ["HeaderSource", "Request", "Response", "Stream"]
+
+HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
+RawHeaders = list[tuple[bytes, bytes]]
+
+_NO_BODY: Final = frozenset({204, 304})
+
+
+class Request:
+    """One request as the server received it.
+
+    ``method`` and ``target`` are as sent; ``path`` is the target without its query; ``body`` is complete
+    when a handler sees it.
+    """
+
+    __slots__ = ("_headers", "body", "http_version", "keep_alive", "method", "path", "raw_headers", "target")
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        raw_headers: RawHeaders,
+        *,
+        body: bytes = b"",
+        http_version: str = "1.1",
+        keep_alive: bool = True,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path = _path_of(target)
+        self.raw_headers = raw_headers
+        self.body = body
+        self.http_version = http_version
+        self.keep_alive = keep_alive
+        self._headers: CIMultiDictProxy[str] | None = None
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The header fields, by case-insensitive name."""
+        if self._headers is None:
+            self._headers = decode_headers(self.raw_headers)
+        return self._headers
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters; of a repeated name, the last value."""
+        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+    def json(self) -> Any:
+        """Decode the body as JSON.
+
+        Raises:
+            ValueError: the body is not JSON in UTF-8.
+        """
+        return jsonlib.loads(self.body)
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.target} ({len(self.body)} bytes)>"
+
+
+class Response:
+    """A complete response: a status, header fields and a body. Build a new one rather than changing it.
+
+    Args:
+        body: what to send; a ``str`` is sent as UTF-8.
+        status: 200 to 599.
+        headers: header fields beside ``Content-Length``, which is always set from the body.
+        content_type: the ``Content-Type``; none is sent when omitted.
+
+    No ``Date`` is sent: the same response is the same bytes in every run, so that a cut after byte k means
+    the same thing in each.
+
+    Raises:
+        ScenarioError: the status is out of range, or a header field holds a line break.
+    """
+
+    __slots__ = ("_head", "body", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes | str = b"",
+        *,
+        status: int = 200,
+        headers: HeaderSource | None = None,
+        content_type: str | None = None,
+    ) -> None:
+        self.status = check_status(status)
+        self.headers = _content_type(content_type) if headers is None else header_pairs(headers, content_type)
+        self.body = body.encode() if isinstance(body, str) else bytes(body)
+        self._head: bytes | None = None
+
+    @classmethod
+    def json(cls, value: Any, *, status: int = 200, headers: HeaderSource | None = None) -> Response:
+        """A response whose body is ``value`` as JSON."""
+        body = jsonlib.dumps(value).encode()
+        return cls(body, status=status, headers=headers, content_type="application/json")
+
+    @classmethod
+    def text(cls, value: str, *, status: int = 200, headers: HeaderSource | None = None) -> Response:
+        """A response whose body is ``value`` as plain text in UTF-8."""
+        return cls(value, status=status, headers=headers, content_type="text/plain; charset=utf-8")
+
+    @property
+    def head(self) -> bytes:
+        """The status line and header fields as they go onto the wire, without the final empty line."""
+        if self._head is None:
+            length = () if self.status in _NO_BODY else (("Content-Length", str(len(self.body))),)
+            self._head = encode_head(self.status, (*self.headers, *length))
+        return self._head
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} ({len(self.body)} bytes)>"
+
+
+class Stream:
+    """A response whose body is produced while it is sent, with back-pressure from the client.
+
+    Args:
+        chunks: yields the body's parts; an empty part is passed over. It is closed when the client goes.
+        status: 200 to 599.
+        headers: further header fields.
+        content_type: the ``Content-Type``; none is sent when omitted.
+        length: the body's size in bytes where it is known. Otherwise the body is sent in chunks, and to an
+            HTTP/1.0 client up to the end of the connection (RFC 9112, sections 6.3 and 7.1).
+
+    Raises:
+        ScenarioError: the status is out of range, or a header field holds a line break.
+    """
+
+    __slots__ = ("chunks", "headers", "length", "status")
+
+    def __init__(
+        self,
+        chunks: AsyncIterable[bytes],
+        *,
+        status: int = 200,
+        headers: HeaderSource | None = None,
+        content_type: str | None = None,
+        length: int | None = None,
+    ) -> None:
+        self.chunks = chunks
+        self.status = check_status(status)
+        self.headers = header_pairs(headers, content_type)
+        self.length = length
+
+    def __repr__(self) -> str:
+        size = "unknown length" if self.length is None else f"{self.length} bytes"
+        return f"<Stream {self.status} ({size})>"
+
+
+def has_body(method: str, status: int) -> bool:
+    """Whether a response of this status to this method has a body on the wire (RFC 9112, section 6.3)."""
+    return method != "HEAD" and status not in _NO_BODY
+
+
+def encode(request: Request, response: Response) -> bytes:
+    """A response as it goes onto the wire in answer to this request."""
+    body = response.body if has_body(request.method, response.status) else b""
+    return response.head + persistence(request) + b"\r\n" + body
+
+
+def persistence(request: Request) -> bytes:
+    """The header field that says whether the connection stays open, where the version's default does not."""
+    if not request.keep_alive:
+        return b"Connection: close\r\n"
+    return b"Connection: keep-alive\r\n" if request.http_version == "1.0" else b""
+
+
+def encode_head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
+    """A status line and header fields as bytes, without the empty line that ends them."""
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    return status_line(status) + fields.encode("latin-1")
+
+
+@cache
+def status_line(status: int) -> bytes:
+    """The status line of an HTTP/1.1 response, with its line end."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
+
+
+def decode_headers(raw_headers: RawHeaders) -> CIMultiDictProxy[str]:
+    """Header fields as received, readable by case-insensitive name."""
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw_headers]
+    return CIMultiDictProxy(CIMultiDict(pairs))
+
+
+def header_pairs(headers: HeaderSource | None, content_type: str | None = None) -> tuple[tuple[str, str], ...]:
+    """Header fields from a mapping or from pairs, checked for characters that would end a line."""
+    if headers is None:
+        items: Iterable[tuple[str, str]] = ()
+    else:
+        items = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = tuple((str(name), str(value)) for name, value in items)
+    if content_type is not None:
+        pairs = (("Content-Type", content_type), *pairs)
+    for name, value in pairs:
+        if not name or any(mark in name + value for mark in "\r\n\0"):
+            raise ScenarioError(f"header field {name!r}: {value!r} must have a name and no line break")
+        if not (name + value).isascii():
+            raise ScenarioError(f"header field {name!r}: {value!r} must be ASCII; encode the value first")
+    return pairs
+
+
+@lru_cache(maxsize=256)
+def _content_type(value: str | None) -> tuple[tuple[str, str], ...]:
+    return header_pairs(None, value)
+
+
+def check_status(status: int) -> int:
+    """Refuse a status that is not a final response's."""
+    if not isinstance(status, int) or not 200 <= status <= 599:
+        raise ScenarioError(f"status={status!r} is not a final status; allowed are 200 to 599, as in status=503")
+    return status
+
+
+def _path_of(target: str) -> str:
+    if target.startswith("/"):
+        return target.partition("?")[0]
+    return urlsplit(target).path or "/" if "://" in target else target

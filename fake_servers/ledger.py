@@ -1,0 +1,197 @@
+"""The ledger: the append-only record of what really happened at a server, and its queries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from threading import get_ident
+from time import monotonic
+
+from fake_servers.recorder import Recorder, Totals
+from fake_servers.records import Closer, Connection, Exchange, Outcome, Progress
+from fake_servers.rewriting import rewrite
+from fake_servers.routing import Pattern
+
+__all__ = ["Closer", "Connection", "Exchange", "Ledger", "Outcome", "Progress"]
+
+
+class Ledger:
+    """A view of what a `Recorder` has written. Safe to read from any thread, at any time.
+
+    Details are kept of the last 100,000 exchanges and connections; counts, for ever. Wherever ``on`` is
+    taken, it is a pattern such as ``"POST /execute"`` and means all exchanges when omitted.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._loop_thread: int | None = None
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """The connections, oldest first."""
+        with self._recorder.lock:
+            return tuple(entry.freeze() for entry in self._recorder.connections)
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """The exchanges, oldest first."""
+        return self.matching("*")
+
+    def matching(self, on: str) -> tuple[Exchange, ...]:
+        """The exchanges that ``on`` means, oldest first."""
+        pattern = Pattern.parse(on)
+        with self._recorder.lock:
+            entries = [e for e in self._recorder.exchanges if pattern.matches(e.method, e.path)]
+            live = [entry.freeze() if entry.ended_at is None else entry for entry in entries]
+        return tuple(e if isinstance(e, Exchange) else e.freeze() for e in live)
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open."""
+        return self._recorder.open
+
+    @property
+    def total_connections(self) -> int:
+        """How many connections were ever accepted."""
+        return self._recorder.opened
+
+    @property
+    def peak_connections(self) -> int:
+        """How many connections were open together at the most."""
+        return self._recorder.peak_connections
+
+    @property
+    def in_flight(self) -> int:
+        """How many exchanges are in flight: request fully received, response not finished."""
+        return self._recorder.all.in_flight
+
+    @property
+    def peak_in_flight(self) -> int:
+        """How many exchanges were in flight together at the most."""
+        return self._recorder.all.peak_in_flight
+
+    def peak(self, on: str = "*") -> int:
+        """How many of the exchanges that ``on`` means were in flight together at the most."""
+        totals = self._totals(on)
+        if len(totals) == 1:
+            return totals[0].peak_in_flight
+        return _most_together(self.matching(on))
+
+    def count(self, on: str = "*") -> int:
+        """How many requests arrived, be it in part."""
+        return sum(totals.count for totals in self._totals(on))
+
+    def executions(self, on: str = "*") -> int:
+        """How many requests were executed."""
+        return sum(totals.executions for totals in self._totals(on))
+
+    def service_time(self, on: str = "*") -> float:
+        """The sum of all service times in seconds."""
+        return sum(totals.service_time for totals in self._totals(on))
+
+    def makespan(self, on: str = "*") -> float:
+        """Seconds from the first request received to the last response finished; 0 before there is one."""
+        totals = [totals for totals in self._totals(on) if totals.finished]
+        if not totals:
+            return 0.0
+        return max(t.last_finished_at for t in totals) - min(t.first_received_at for t in totals)
+
+    def speedup(self, on: str = "*") -> float:
+        """Sum of service times divided by makespan: 1 for a serial client, n for n calls side by side.
+
+        Meaningful while the injected latency dwarfs the overhead. 0 before a response is finished.
+        """
+        makespan = self.makespan(on)
+        if makespan > 0:
+            return self.service_time(on) / makespan
+        return 1.0 if any(totals.finished for totals in self._totals(on)) else 0.0
+
+    def wait_until(self, predicate: Callable[[Ledger], object], timeout: float = 5.0) -> bool:
+        """Block until ``predicate(ledger)`` holds; it is asked again whenever something is recorded.
+
+        Args:
+            predicate: takes this ledger.
+            timeout: seconds of real time.
+
+        Raises:
+            TimeoutError: it did not hold in time; the message shows the ledger.
+            RuntimeError: called in the server's own loop, which it would block; use ``await ledger.until(...)``.
+        """
+        if self._loop_thread == get_ident():
+            raise RuntimeError(
+                "wait_until would block the loop that this server runs in; use 'await ledger.until(...)' here"
+            )
+        deadline = monotonic() + timeout
+        recorder = self._recorder
+        with recorder.changed:
+            recorder.watched.append(recorder.changed.notify_all)
+            try:
+                while not predicate(self):
+                    remaining = deadline - monotonic()
+                    if remaining <= 0:
+                        raise TimeoutError(f"it did not hold within {timeout:g} s: {self!r}")
+                    recorder.changed.wait(remaining)
+            finally:
+                recorder.watched.remove(recorder.changed.notify_all)
+        return True
+
+    async def until(self, predicate: Callable[[Ledger], object], timeout: float = 5.0) -> bool:
+        """As `wait_until`, for a coroutine: the loop goes on meanwhile, and ``timeout`` is in its seconds.
+
+        Raises:
+            TimeoutError: it did not hold in time; the message shows the ledger.
+        """
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+
+        def notice() -> None:
+            loop.call_soon_threadsafe(changed.set)
+
+        self._recorder.watched.append(notice)
+        try:
+            return await asyncio.wait_for(self._until(predicate, changed), timeout)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise TimeoutError(f"it did not hold within {timeout:g} s: {self!r}") from None
+        finally:
+            self._recorder.watched.remove(notice)
+
+    async def _until(self, predicate: Callable[[Ledger], object], changed: asyncio.Event) -> bool:
+        while not predicate(self):
+            changed.clear()
+            await changed.wait()
+        return True
+
+    def _totals(self, on: str) -> list[Totals]:
+        pattern = Pattern.parse(on)
+        recorder = self._recorder
+        with recorder.lock:
+            if on == "*":
+                return [recorder.all]
+            if pattern.is_exact:
+                totals = recorder.routes.get((pattern.method or "", pattern.path or ""))
+                return [] if totals is None else [totals]
+            return [totals for route, totals in recorder.routes.items() if pattern.matches(*route)]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Ledger: {self.total_connections} connections ({self.open_connections} open), "
+            f"{self.count()} exchanges ({self.in_flight} in flight), {self.executions()} executions>"
+        )
+
+    @classmethod
+    def of(cls, connections: Iterable[Connection] = (), exchanges: Iterable[Exchange] = ()) -> Ledger:
+        """A ledger that holds just these records, as if they had been recorded; for trying checks by hand."""
+        return cls(rewrite(connections, exchanges))
+
+
+def _most_together(exchanges: Iterable[Exchange]) -> int:
+    steps: list[tuple[float, int]] = []
+    for exchange in exchanges:
+        if exchange.received_at is not None:
+            steps.append((exchange.received_at, 1))
+            steps.append((float("inf") if exchange.ended_at is None else exchange.ended_at, -1))
+    together = most = 0
+    for _, step in sorted(steps):
+        together += step
+        most = max(most, together)
+    return most

@@ -1,0 +1,175 @@
+"""The listening socket: accepts connections, and refuses or ignores them when a fault says so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import sys
+from typing import Final
+
+from fake_servers.engine import ServerConnection
+from fake_servers.errors import FakeServerError
+from fake_servers.faults import AtListener, Refuse
+from fake_servers.service import Service
+
+__all__ = ["Listener", "listen"]
+
+BACKLOG: Final = 4096
+_ACCEPTS_AT_ONCE: Final = 64
+_PAUSE_WITHOUT_DESCRIPTORS: Final = 0.1
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """Bind and listen on an IPv4 address; port 0 takes a free one.
+
+    The port is always bound by its number: only then does Linux leave it to the socket while connections
+    are refused.
+
+    Raises:
+        FakeServerError: the port is taken or the address is not this machine's.
+    """
+    for attempt in range(20):
+        chosen = port or _free_port(address)
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((address, chosen))
+            listening.listen(BACKLOG)
+        except OSError as error:
+            listening.close()
+            if port or error.errno != errno.EADDRINUSE or attempt == 19:
+                raise FakeServerError(f"can't listen on {address}:{chosen}: {error.strerror}") from error
+        else:
+            listening.setblocking(False)
+            return listening
+    raise AssertionError("unreachable")
+
+
+def _free_port(address: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as error:
+            raise FakeServerError(f"can't listen on {address}: {error.strerror}") from error
+        return int(probe.getsockname()[1])
+
+
+class Listener:
+    """Accepts connections for a service in a loop."""
+
+    def __init__(self, listening: socket.socket, service: Service, loop: asyncio.AbstractEventLoop) -> None:
+        self._socket = listening
+        self._service = service
+        self._loop = loop
+        self._name: tuple[str, int] = listening.getsockname()
+        self._filler: socket.socket | None = None
+        self._filler_name: tuple[str, int] | None = None
+        self._accepted = 0
+        self._paused = False
+        self._closed = False
+        self._handshakes: set[asyncio.Task[object]] = set()
+
+    def open(self) -> None:
+        """Begin to accept."""
+        self._loop.add_reader(self._socket.fileno(), self._accept)
+        self.meet_faults()
+
+    def close(self) -> None:
+        """Accept no more, and give the port back."""
+        self._closed = True
+        self._stop_filling()
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+        for task in self._handshakes:
+            task.cancel()
+
+    def forget(self) -> None:
+        """Count accepted connections from 0 again, for faults that act after some."""
+        self._accepted = 0
+
+    def meet_faults(self) -> None:
+        """Let the faults of the listener that have fallen due act now."""
+        for fault in self._service.run.listener_faults(self._accepted):
+            self._suffer(fault)
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTS_AT_ONCE):
+            try:
+                accepted, peer = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._cannot_accept(error)
+                return
+            if peer == self._filler_name:
+                accepted.close()
+                continue
+            self._welcome(accepted, peer)
+            self._accepted += 1
+            self.meet_faults()
+            if self._paused:
+                return
+
+    def _welcome(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
+        accepted.setblocking(False)
+        entry = self._service.recorder.connection_opened(peer)
+
+        def protocol() -> ServerConnection:
+            return ServerConnection(self._service, entry, self._loop)
+
+        task: asyncio.Task[object] = self._loop.create_task(self._loop.connect_accepted_socket(protocol, accepted))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    def _cannot_accept(self, error: OSError) -> None:
+        if error.errno not in {errno.EMFILE, errno.ENFILE}:
+            raise error
+        remedy = "raise the limit on open files (ulimit -n) or hold fewer connections"
+        self._service.errors.append(FakeServerError(f"can't accept a connection: {error.strerror}; {remedy}"))
+        self._pause(_PAUSE_WITHOUT_DESCRIPTORS)
+
+    def _suffer(self, fault: AtListener) -> None:
+        self._pause(fault.seconds * self._service.time_scale)
+        if isinstance(fault, Refuse):
+            self._refuse()
+        else:
+            self._fill()
+
+    def _pause(self, seconds: float) -> None:
+        self._paused = True
+        self._loop.remove_reader(self._socket.fileno())
+        self._loop.call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._closed:
+            return
+        self._paused = False
+        self._stop_filling()
+        if self._socket.fileno() < 0:
+            self._socket = listen(*self._name)
+        self._socket.listen(BACKLOG)
+        self._loop.add_reader(self._socket.fileno(), self._accept)
+
+    def _refuse(self) -> None:
+        """Shut the listening socket; Linux keeps its port for it and answers connects with RST meanwhile."""
+        if sys.platform.startswith("linux"):
+            self._socket.shutdown(socket.SHUT_RD)
+        else:
+            self._socket.close()
+
+    def _fill(self) -> None:
+        """Shrink the backlog and fill it with a connection of our own, so that the kernel drops every SYN."""
+        self._socket.listen(0)
+        self._filler = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._filler.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            self._filler.connect(self._name)
+        self._filler_name = self._filler.getsockname()
+
+    def _stop_filling(self) -> None:
+        if self._filler is not None:
+            self._filler.close()
+            self._filler = None

@@ -1,0 +1,322 @@
+"""The ledger's one writer: the server's loop reports here what happens, as it happens.
+
+Everything that readers see is changed under one lock. Entries are changed in place and frozen into records
+when someone reads them; the record of an exchange that is over is kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from threading import Condition, RLock
+
+from fake_servers.faults import Fault
+from fake_servers.http import RawHeaders
+from fake_servers.records import Closer, Connection, Exchange, Outcome
+
+__all__ = ["ConnectionEntry", "ExchangeEntry", "Recorder", "Totals"]
+
+KEPT_BODY = 64 * 1024
+KEPT_DETAILS = 100_000
+_MOST_ROUTES = 100_000
+_OTHER_PATHS = "/(other paths)"
+
+
+class Totals:
+    """What is counted for ever: of one method and path, or of all of them."""
+
+    __slots__ = (
+        "count",
+        "executions",
+        "finished",
+        "first_received_at",
+        "in_flight",
+        "last_finished_at",
+        "peak_in_flight",
+        "service_time",
+    )
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.executions = 0
+        self.finished = 0
+        self.in_flight = 0
+        self.peak_in_flight = 0
+        self.service_time = 0.0
+        self.first_received_at = float("inf")
+        self.last_finished_at = float("-inf")
+
+
+_NONE = Totals()
+
+
+class ConnectionEntry:
+    """A connection as it is now."""
+
+    __slots__ = ("bytes_in", "bytes_out", "closed_at", "closed_by", "exchanges", "number", "opened_at", "peer")
+
+    def __init__(self, number: int, peer: tuple[str, int], opened_at: float) -> None:
+        self.number = number
+        self.peer = peer
+        self.opened_at = opened_at
+        self.closed_at: float | None = None
+        self.closed_by: Closer | None = None
+        self.exchanges = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+    def freeze(self) -> Connection:
+        return Connection(
+            number=self.number,
+            peer=self.peer,
+            opened_at=self.opened_at,
+            closed_at=self.closed_at,
+            closed_by=self.closed_by,
+            exchanges=self.exchanges,
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
+        )
+
+
+class ExchangeEntry:
+    """An exchange as it is now."""
+
+    __slots__ = (
+        "begun_at",
+        "body",
+        "body_complete",
+        "body_digest",
+        "body_size",
+        "connection",
+        "ended_at",
+        "executed_at",
+        "fault",
+        "finished_at",
+        "first_byte_at",
+        "method",
+        "number",
+        "outcome",
+        "raw_headers",
+        "received_at",
+        "record",
+        "sequence",
+        "status",
+        "target",
+        "totals",
+        "waited",
+    )
+
+    def __init__(self, connection: ConnectionEntry, method: str, target: str, raw_headers: RawHeaders) -> None:
+        self.connection = connection
+        self.method = method
+        self.target = target
+        self.raw_headers = raw_headers
+        self.totals = _NONE
+        self.number = 0
+        self.sequence = 0
+        self.body = b""
+        self.body_size = 0
+        self.body_digest: bytes | None = None
+        self.body_complete = False
+        self.begun_at = 0.0
+        self.received_at: float | None = None
+        self.executed_at: float | None = None
+        self.first_byte_at: float | None = None
+        self.finished_at: float | None = None
+        self.ended_at: float | None = None
+        self.waited = 0.0
+        self.status: int | None = None
+        self.fault: Fault | None = None
+        self.outcome = Outcome.IN_PROGRESS
+        self.record: Exchange | None = None
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    def freeze(self) -> Exchange:
+        if self.record is not None:
+            return self.record
+        record = Exchange(
+            number=self.number,
+            connection=self.connection.number,
+            sequence=self.sequence,
+            method=self.method,
+            target=self.target,
+            raw_headers=self.raw_headers,
+            body=self.body,
+            body_size=self.body_size,
+            body_digest=self.body_digest,
+            body_complete=self.body_complete,
+            begun_at=self.begun_at,
+            received_at=self.received_at,
+            executed_at=self.executed_at,
+            first_byte_at=self.first_byte_at,
+            finished_at=self.finished_at,
+            ended_at=self.ended_at,
+            waited=self.waited,
+            status=self.status,
+            fault=self.fault,
+            outcome=self.outcome,
+        )
+        if self.ended_at is not None:
+            self.record = record
+        return record
+
+
+class Recorder:
+    """Writes what happens; instants come from ``clock``, in seconds."""
+
+    def __init__(self, clock: Callable[[], float], *, keep: int = KEPT_DETAILS) -> None:
+        self.clock = clock
+        self.lock = RLock()
+        self.changed = Condition(self.lock)
+        self.watched: list[Callable[[], None]] = []
+        self.connections: deque[ConnectionEntry] = deque(maxlen=keep)
+        self.exchanges: deque[ExchangeEntry] = deque(maxlen=keep)
+        self.clear()
+
+    def clear(self, survivors: Iterable[ConnectionEntry] = ()) -> None:
+        """Forget everything, and count the ``survivors``, which are open and idle, as connections 1, 2, ..."""
+        with self.lock:
+            self.connections.clear()
+            self.exchanges.clear()
+            self.routes: dict[tuple[str, str], Totals] = {}
+            self.all = Totals()
+            self.opened = self.open = self.peak_connections = 0
+            for entry in survivors:
+                self._count_in(entry)
+                entry.exchanges = entry.bytes_in = entry.bytes_out = 0
+            if self.watched:
+                self._notify()
+
+    def connection_opened(self, peer: tuple[str, int], at: float | None = None) -> ConnectionEntry:
+        """A connection was accepted."""
+        entry = ConnectionEntry(0, peer, self.clock() if at is None else at)
+        with self.lock:
+            self._count_in(entry)
+            if self.watched:
+                self._notify()
+        return entry
+
+    def connection_closed(self, entry: ConnectionEntry, by: Closer, at: float | None = None) -> None:
+        """One side closed a connection; the first report counts."""
+        with self.lock:
+            if entry.closed_at is None:
+                entry.closed_at = self.clock() if at is None else at
+                entry.closed_by = by
+                self.open -= 1
+                if self.watched:
+                    self._notify()
+
+    def begun(self, entry: ExchangeEntry) -> None:
+        """A request's head was read, or as much of it as ever came, and the rest is yet to come."""
+        with self.lock:
+            self._begin(entry, self.clock())
+            if self.watched:
+                self._notify()
+
+    def body_read(self, entry: ExchangeEntry, body: bytes, *, complete: bool) -> None:
+        """A request's body was read, or as much of it as ever came."""
+        with self.lock:
+            entry.record = None
+            entry.body_size = len(body)
+            entry.body_complete = complete
+            entry.body = body
+            if len(body) > KEPT_BODY:
+                entry.body = body[:KEPT_BODY]
+                entry.body_digest = blake2b(body).digest()
+
+    def received(self, entry: ExchangeEntry) -> None:
+        """A request was read to its end: it is in flight from now on."""
+        with self.lock:
+            now = self.clock()
+            if not entry.number:
+                self._begin(entry, now)
+            entry.received_at = now
+            for totals in (self.all, entry.totals):
+                totals.in_flight += 1
+                if totals.in_flight > totals.peak_in_flight:
+                    totals.peak_in_flight = totals.in_flight
+                if now < totals.first_received_at:
+                    totals.first_received_at = now
+            if self.watched:
+                self._notify()
+
+    def executed(self, entry: ExchangeEntry) -> None:
+        """The handler was entered, or, after a wait for a slot, began its work."""
+        with self.lock:
+            entry.executed_at = self.clock()
+            self.all.executions += 1
+            entry.totals.executions += 1
+            if self.watched:
+                self._notify()
+
+    def first_byte(self, entry: ExchangeEntry, status: int) -> None:
+        """The response's first byte was sent."""
+        with self.lock:
+            entry.first_byte_at = self.clock()
+            entry.status = status
+            if self.watched:
+                self._notify()
+
+    def answered(self, entry: ExchangeEntry, status: int) -> None:
+        """The response was sent to its end."""
+        with self.lock:
+            now = self.clock()
+            if entry.first_byte_at is None:
+                entry.first_byte_at = now
+            entry.finished_at = now
+            entry.status = status
+            self._ended(entry, Outcome.ANSWERED, now)
+            service_time = now - entry.received_at - entry.waited if entry.received_at is not None else 0.0
+            for totals in (self.all, entry.totals):
+                totals.finished += 1
+                totals.service_time += service_time
+                if now > totals.last_finished_at:
+                    totals.last_finished_at = now
+            if self.watched:
+                self._notify()
+
+    def ended(self, entry: ExchangeEntry, outcome: Outcome) -> None:
+        """The exchange was over before the response was sent to its end; the first report counts."""
+        with self.lock:
+            if entry.ended_at is None:
+                self._ended(entry, outcome, self.clock())
+                if self.watched:
+                    self._notify()
+
+    def _ended(self, entry: ExchangeEntry, outcome: Outcome, now: float) -> None:
+        entry.outcome = outcome
+        entry.ended_at = now
+        if entry.received_at is not None:
+            self.all.in_flight -= 1
+            entry.totals.in_flight -= 1
+
+    def _begin(self, entry: ExchangeEntry, now: float) -> None:
+        key = (entry.method, entry.path)
+        totals = entry.totals = self.routes.get(key) or self._new_route(*key)
+        overall, connection = self.all, entry.connection
+        overall.count += 1
+        totals.count += 1
+        connection.exchanges += 1
+        entry.number = overall.count
+        entry.sequence = connection.exchanges
+        entry.begun_at = now
+        self.exchanges.append(entry)
+
+    def _count_in(self, entry: ConnectionEntry) -> None:
+        self.opened += 1
+        self.open += 1
+        self.peak_connections = max(self.peak_connections, self.open)
+        entry.number = self.opened
+        self.connections.append(entry)
+
+    def _new_route(self, method: str, path: str) -> Totals:
+        key = (method, path if len(self.routes) < _MOST_ROUTES else _OTHER_PATHS)
+        return self.routes.setdefault(key, Totals())
+
+    def _notify(self) -> None:
+        for watcher in tuple(self.watched):
+            watcher()

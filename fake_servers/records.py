@@ -1,0 +1,157 @@
+"""What the ledger holds: one frozen record for each connection and each exchange."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from multidict import CIMultiDictProxy
+
+from fake_servers.faults import Fault
+from fake_servers.http import RawHeaders, decode_headers
+from fake_servers.words import Word
+
+__all__ = ["Closer", "Connection", "Exchange", "Outcome", "Progress"]
+
+
+class Closer(Word):
+    """Who closed a connection, and how."""
+
+    CLIENT_FIN = "client FIN"
+    CLIENT_RST = "client RST"
+    SERVER = "server"
+    FAULT = "fault"
+
+
+class Outcome(Word):
+    """What became of an exchange."""
+
+    IN_PROGRESS = "in progress"
+    ANSWERED = "answered"
+    ABORTED_BY_CLIENT = "aborted by client"
+    ENDED_BY_FAULT = "ended by fault"
+    HANDLER_FAILED = "handler failed"
+    SERVER_STOPPED = "server stopped"
+
+
+class Progress(Word):
+    """How far a request had come when its exchange ended, in order."""
+
+    PART_READ = "part read"
+    ALL_READ = "all read"
+    EXECUTED = "executed"
+    PART_ANSWERED = "answered in part"
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One accepted TCP connection.
+
+    Instants are seconds on the server's clock; ``peer`` is the client's address and port; ``exchanges``
+    counts the requests that came on it; ``bytes_in`` and ``bytes_out`` are as the server saw them.
+    """
+
+    number: int
+    peer: tuple[str, int] = ("127.0.0.1", 0)
+    opened_at: float = 0.0
+    closed_at: float | None = None
+    closed_by: Closer | None = None
+    exchanges: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed it."""
+        return self.closed_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request on a connection and what became of it.
+
+    Args:
+        number: counted over all connections, from 1.
+        connection: the connection's number.
+        sequence: counted on the connection; above 1, the connection was reused.
+        method: as sent; empty when the client left before it was known.
+        target: as sent, with any query.
+        raw_headers: the header fields as received.
+        body: what was received of the body, at most 64 KiB of it.
+        body_size: how many bytes of body were received.
+        body_digest: a digest of the whole body where ``body`` is cut short.
+        body_complete: whether the body was received to its end, be it after the exchange was over.
+        begun_at: request head read.
+        received_at: request read to its end; None if it never was.
+        executed_at: the handler was entered; None if it never was.
+        first_byte_at: the response's first byte was sent.
+        finished_at: the response was sent to its end.
+        ended_at: the exchange was over, whatever its outcome.
+        waited: seconds of it spent waiting for a slot of the server's own.
+        status: of the response, as far as one was begun.
+        fault: what was planned to go wrong.
+        outcome: what became of it.
+    """
+
+    number: int
+    connection: int
+    sequence: int = 1
+    method: str = "GET"
+    target: str = "/"
+    raw_headers: RawHeaders | tuple[()] = ()
+    body: bytes = b""
+    body_size: int = 0
+    body_digest: bytes | None = None
+    body_complete: bool = True
+    begun_at: float = 0.0
+    received_at: float | None = None
+    executed_at: float | None = None
+    first_byte_at: float | None = None
+    finished_at: float | None = None
+    ended_at: float | None = None
+    waited: float = 0.0
+    status: int | None = None
+    fault: Fault | None = None
+    outcome: Outcome = Outcome.IN_PROGRESS
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def route(self) -> str:
+        """Method and path, as a pattern names them."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The request's header fields, by case-insensitive name."""
+        return decode_headers(list(self.raw_headers))
+
+    @property
+    def fingerprint(self) -> str:
+        """Method, target and body in one short word: equal for a request that is sent again."""
+        digest = blake2b(digest_size=8)
+        digest.update(f"{self.method} {self.target}\n".encode("utf-8", "surrogateescape"))
+        digest.update(self.body if self.body_digest is None else self.body_digest)
+        return digest.hexdigest()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the request has come."""
+        if self.finished_at is not None:
+            return Progress.ANSWERED
+        if self.first_byte_at is not None:
+            return Progress.PART_ANSWERED
+        if self.executed_at is not None:
+            return Progress.EXECUTED
+        return Progress.PART_READ if self.received_at is None else Progress.ALL_READ
+
+    @property
+    def service_time(self) -> float | None:
+        """Seconds from request received to response finished, less any wait for a slot of the server's own."""
+        if self.received_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.received_at - self.waited

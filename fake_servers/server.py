@@ -1,0 +1,315 @@
+"""`FakeServer`: a server that does what its scenario says, and records everything."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Literal, TypeVar
+from weakref import WeakSet
+
+from fake_servers.errors import FakeServerError, ScenarioError
+from fake_servers.faults import AtListener, Fault
+from fake_servers.hosts import LoopHost, ThreadHost
+from fake_servers.latency import Latency
+from fake_servers.ledger import Ledger
+from fake_servers.listener import Listener, listen
+from fake_servers.recorder import Recorder
+from fake_servers.rendezvous import Rendezvous
+from fake_servers.scenario import Injection, Scenario, ScenarioRun
+from fake_servers.service import Handler, Limits, Route, Service
+
+__all__ = ["FakeServer", "HostKind", "started_servers"]
+
+HostKind = Literal["thread", "loop"]
+AnyHandler = TypeVar("AnyHandler", bound=Handler)
+Self = TypeVar("Self", bound="FakeServer")
+
+_started: WeakSet[FakeServer] = WeakSet()
+
+
+def started_servers() -> list[FakeServer]:
+    """The servers of this process that were started and still exist, running or stopped, in order of start."""
+    return sorted(_started, key=lambda server: server.started_at)
+
+
+class FakeServer:
+    """An HTTP/1.1 server on this machine that can be slow, break off and misbehave on demand.
+
+    ``with FakeServer() as server`` runs it in a thread of its own; ``async with`` runs it in the running
+    loop, whose clock it then follows.
+
+    Args:
+        address: the IPv4 address to listen on.
+        port: 1 to 65535; 0 takes a free one.
+        scenario: what goes wrong from the start; more can be injected at any time.
+        seed: the start of all chance, for a server without a ``scenario``.
+        host: ``"thread"`` or ``"loop"``, where the form of the ``with`` statement shall not decide.
+        time_scale: factor on all of the server's own delays: at 0.01, 30 s take 0.3 s.
+        limits: sizes beyond which requests are refused.
+
+    Raises:
+        ScenarioError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        scenario: Scenario | None = None,
+        seed: int = 0,
+        host: HostKind | None = None,
+        time_scale: float = 1.0,
+        limits: Limits | None = None,
+    ) -> None:
+        if host not in {None, "thread", "loop"}:
+            raise ScenarioError(f"host={host!r} is not known; allowed are 'thread' and 'loop', as in host='thread'")
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ScenarioError(f"port={port!r} is out of range; allowed are 0 (any) to 65535, as in port=9527")
+        if isinstance(time_scale, bool) or not isinstance(time_scale, (int, float)) or not time_scale > 0:
+            raise ScenarioError(f"time_scale={time_scale!r} is out of range; allowed is above 0, as in 0.01")
+        self._address = address
+        self._port = port
+        self._host_kind = host
+        self._host: ThreadHost | LoopHost | None = None
+        self._first_scenario = Scenario(seed=seed) if scenario is None else scenario
+        self._recorder = Recorder(time.monotonic)
+        self._service = Service(
+            self._recorder, ScenarioRun(self._first_scenario), limits=limits or Limits(), time_scale=time_scale
+        )
+        self.ledger = Ledger(self._recorder)
+        self.started_at = 0.0
+        self.open_at_stop: tuple[int, ...] = ()
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """A service of its own adds its routes here."""
+
+    # -- what it serves -----------------------------------------------------------------------------------
+
+    def route(self, on: str) -> Callable[[AnyHandler], AnyHandler]:
+        """Register the decorated handler for ``"METHOD /path"``.
+
+        A handler takes a `Request` and returns a `Response` or a `Stream`; it may be a coroutine function.
+        One whose code has no ``await`` is answered without a task.
+
+        Raises:
+            ScenarioError: ``on`` is not a pattern.
+        """
+
+        def register(handler: AnyHandler) -> AnyHandler:
+            self._service.router.add(on, Route(handler))
+            return handler
+
+        return register
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The patterns that have a handler."""
+        return tuple(self._service.router)
+
+    @property
+    def scenario(self) -> Scenario:
+        """Everything that was injected so far."""
+        return self._service.run.scenario
+
+    def delay(
+        self,
+        latency: float | Latency,
+        *,
+        on: str = "*",
+        after: int = 0,
+        times: int | None = None,
+        probability: float = 1.0,
+    ) -> None:
+        """Add a latency, in seconds or as a distribution, between execution and response; delays add up.
+
+        Raises:
+            ScenarioError: a value is out of range.
+        """
+        # `Injection` turns a number of seconds into a distribution.
+        self._add(Injection(on=on, after=after, times=times, probability=probability, latency=latency))  # type: ignore[arg-type]
+
+    def inject(
+        self, fault: Fault, *, on: str = "*", after: int = 0, times: int | None = None, probability: float = 1.0
+    ) -> None:
+        """Have a fault act on matching requests; of several that match, the one injected first acts.
+
+        Args:
+            fault: one of `fake_servers.faults`.
+            on: which requests, as ``"METHOD /path"``.
+            after: how many matching requests pass first.
+            times: how often it acts at most; without end when omitted.
+            probability: the chance, above 0 and at most 1, that it acts on a match.
+
+        Raises:
+            ScenarioError: a value is out of range, or the combination makes no sense.
+        """
+        self._add(Injection(on=on, after=after, times=times, probability=probability, fault=fault))
+
+    def hold(self, *, until_in_flight: int, give_up: float = 2.0, on: str = "*") -> Rendezvous:
+        """Keep matching answers back until ``until_in_flight`` of them wait together, at most ``give_up`` seconds.
+
+        Raises:
+            ScenarioError: a value is out of range.
+        """
+        rendezvous = Rendezvous(until_in_flight=until_in_flight, give_up=give_up, on=on)
+        self._service.run.hold(rendezvous)
+        return rendezvous
+
+    @property
+    def holds(self) -> tuple[Rendezvous, ...]:
+        """Every rendezvous that was made, oldest first."""
+        return self._service.run.rendezvous
+
+    @property
+    def unmatched(self) -> list[Injection]:
+        """The injections that nothing has matched so far."""
+        return self._service.run.unmatched
+
+    def _add(self, injection: Injection) -> None:
+        self._service.run.add(injection)
+        if isinstance(injection.fault, AtListener) and self._host is not None:
+            self._host.call(lambda listener: listener.meet_faults())
+
+    # -- where it runs ------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        """The IPv4 address it listens on."""
+        return self._address
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; 0 before the first start if any was to be taken."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, without a slash at the end.
+
+        Raises:
+            FakeServerError: it was never started and has no port yet.
+        """
+        if not self._port:
+            raise FakeServerError("the server has no port before it is started: use 'with' or call start()")
+        return f"http://{self._address}:{self._port}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and not been stopped."""
+        return self._host is not None
+
+    @property
+    def errors(self) -> tuple[FakeServerError, ...]:
+        """What went wrong in handlers and in the server itself; raised when a ``with`` block ends."""
+        return tuple(self._service.errors)
+
+    def start(self: Self) -> Self:
+        """Start in a thread of its own.
+
+        Raises:
+            FakeServerError: it is running already, or its port can't be had.
+            ScenarioError: it was made with ``host="loop"``.
+        """
+        if self._host_kind == "loop":
+            raise ScenarioError("host='loop' runs in the running loop: use 'async with' in a coroutine")
+        self._start(ThreadHost, time.monotonic)
+        return self
+
+    def stop(self) -> None:
+        """Stop, closing every connection, whatever goes on. A server that is not running stays as it is.
+
+        Raises:
+            FakeServerError: a handler blocks the server's thread.
+        """
+        host, self._host = self._host, None
+        if isinstance(host, ThreadHost):
+            self._remember_open()
+            host.stop()
+        elif host is not None:
+            self._host = host
+            raise FakeServerError("this server runs in a loop: stop it with 'await server.stop_in_loop()'")
+
+    async def start_in_loop(self: Self) -> Self:
+        """Start in the running loop, whose clock it then follows.
+
+        Raises:
+            FakeServerError: it is running already, or its port can't be had.
+        """
+        self._start(LoopHost, asyncio.get_running_loop().time)
+        return self
+
+    async def stop_in_loop(self) -> None:
+        """As `stop`, for a server that was started with `start_in_loop`."""
+        host, self._host = self._host, None
+        if isinstance(host, ThreadHost):
+            self._host = host
+            self.stop()
+        elif host is not None:
+            self._remember_open()
+            await host.stop()
+
+    def reset(self) -> None:
+        """Forget the scenario and the ledger, and keep the port.
+
+        Connections that are idle stay open and are counted again from 1; the others are closed.
+        """
+        if self._host is None:
+            self._forget()
+        else:
+            self._host.call(self._forget)
+
+    def _start(self, host: type[ThreadHost] | type[LoopHost], clock: Callable[[], float]) -> None:
+        if self._host is not None:
+            raise FakeServerError(f"the server is running already, at {self.url}")
+        listening = listen(self._address, self._port)
+        self._port = listening.getsockname()[1]
+        self._recorder.clock = clock
+        self.open_at_stop = ()
+        self._host = host(self._service, listening)
+        self.ledger._loop_thread = self._host.thread_id
+        self.started_at = time.monotonic()
+        _started.add(self)
+
+    def _remember_open(self) -> None:
+        self.open_at_stop = tuple(c.number for c in self.ledger.connections if c.is_open)
+        self.ledger._loop_thread = None
+
+    def _forget(self, listener: Listener | None = None) -> None:
+        survivors = self._service.keep_idle()
+        self._service.run = ScenarioRun(Scenario(seed=self._first_scenario.seed))
+        self._service.errors.clear()
+        self._recorder.clear(survivors)
+        if listener is not None:
+            listener.forget()
+
+    def _raise_errors(self) -> None:
+        if self._service.errors:
+            raise self._service.errors[0]
+
+    def __enter__(self: Self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if error is None:
+            self._raise_errors()
+
+    async def __aenter__(self: Self) -> Self:
+        return self.start() if self._host_kind == "thread" else await self.start_in_loop()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop_in_loop()
+        if error is None:
+            self._raise_errors()
+
+    def __repr__(self) -> str:
+        where = f"at {self.url}" if self._port else "not started"
+        return f"<{type(self).__name__} {where}>"

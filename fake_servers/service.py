@@ -1,0 +1,158 @@
+"""What a server's connections share: its routes, scenario, recorder, limits, and its own sense of time."""
+
+from __future__ import annotations
+
+import asyncio
+import dis
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from types import CodeType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fake_servers.errors import FakeServerError
+from fake_servers.http import Request, Response, Stream
+from fake_servers.recorder import ConnectionEntry, Recorder
+from fake_servers.records import Outcome
+from fake_servers.routing import Router
+from fake_servers.scenario import ScenarioRun
+
+if TYPE_CHECKING:
+    from fake_servers.engine import ServerConnection
+
+__all__ = ["Answer", "Handler", "Limits", "Route", "Service"]
+
+Answer = Response | Stream
+Result = TypeVar("Result")
+Handler = Callable[[Request], Answer | Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes beyond which a request is refused: 431 for its head, 413 for its body."""
+
+    head: int = 64 * 1024
+    body: int = 16 * 1024 * 1024
+
+
+class Route:
+    """A handler, and whether it is known to answer without ever waiting."""
+
+    __slots__ = ("handler", "immediate", "is_coroutine")
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.is_coroutine = inspect.iscoroutinefunction(handler)
+        self.immediate = not self.is_coroutine or not _may_wait(handler)
+
+    def call(self, request: Request) -> Answer | Awaitable[Answer]:
+        """Call the handler; a coroutine that cannot wait is run to its end right here, without a task."""
+        result = self.handler(request)
+        if not (self.is_coroutine and self.immediate):
+            return result
+        try:
+            result.send(None)  # type: ignore[union-attr]  # it is a coroutine: `is_coroutine` says so
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        raise FakeServerError(f"{self.handler!r} waited although its code has no await")
+
+
+class Service:
+    """Everything that a connection needs of its server."""
+
+    def __init__(self, recorder: Recorder, run: ScenarioRun, *, limits: Limits, time_scale: float) -> None:
+        self.recorder = recorder
+        self.run = run
+        self.limits = limits
+        self.time_scale = time_scale
+        self.router: Router[Route] = Router()
+        self.connections: set[ServerConnection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._work: set[asyncio.Task[Any]] = set()
+        self.errors: list[FakeServerError] = []
+
+    def work(self, coroutine: Coroutine[object, object, Result]) -> asyncio.Task[Result]:
+        """Do something that goes on when the exchange that began it is over, until the server stops."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return task
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for ``seconds`` of the server's own time."""
+        await asyncio.sleep(seconds * self.time_scale)
+
+    async def stall(self, seconds: float | None) -> None:
+        """Wait for ``seconds``, or until cancelled."""
+        if seconds is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            await self.sleep(seconds)
+
+    def respond_now(self, request: Request, route: Route) -> Answer | Awaitable[Answer]:
+        """Call a handler; when it raises, keep the error and answer 500."""
+        try:
+            result = route.call(request)
+            if result is None:
+                raise TypeError("it returned None and not a Response or a Stream")
+        except Exception as error:  # noqa: BLE001 -- a handler may raise anything, and the server must go on
+            return self.failed(request, error)
+        return result
+
+    async def settle(self, request: Request, result: Answer | Awaitable[Answer]) -> Answer:
+        """Wait for what a handler returned, and make sure that it is an answer."""
+        try:
+            answer = await result if inspect.isawaitable(result) else result
+        except Exception as error:  # noqa: BLE001 -- as above
+            return self.failed(request, error)
+        if isinstance(answer, (Response, Stream)):
+            return answer
+        return self.failed(request, TypeError(f"it returned {answer!r} and not a Response or a Stream"))
+
+    def failed(self, request: Request, error: Exception) -> Response:
+        """Keep an error of a handler on the record, to be raised in the test."""
+        problem = FakeServerError(f"the handler of {request.method} {request.path} failed: {error!r}")
+        problem.__cause__ = error
+        self.errors.append(problem)
+        return Response.json({"detail": str(problem)}, status=500)
+
+    def start(self, serving: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Serve something in a task that the server waits for when it stops."""
+        task = asyncio.get_running_loop().create_task(serving)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def keep_idle(self) -> list[ConnectionEntry]:
+        """Close the connections that are not idle, let go what is held, and return those that stay open."""
+        self.wind_up()
+        for connection in tuple(self.connections):
+            if not connection.is_idle:
+                connection.abort(Outcome.SERVER_STOPPED)
+        idle = [connection.entry for connection in self.connections if connection.is_idle]
+        return sorted(idle, key=lambda entry: entry.number)
+
+    def wind_up(self) -> None:
+        """Let go what is held back, and end what goes on beside the exchanges."""
+        for task in self._work:
+            task.cancel()
+        for rendezvous in self.run.rendezvous:
+            rendezvous.release()
+
+    def no_route(self, request: Request) -> Response:
+        """Answer 404 or 405 and say which routes there are."""
+        methods = self.router.methods(request.path)
+        if methods:
+            detail = f"{request.path} takes {', '.join(methods)} and not {request.method}"
+            return Response.json({"detail": detail}, status=405, headers={"Allow": ", ".join(methods)})
+        known = ", ".join(sorted(self.router)) or "none"
+        detail = f"no route for {request.method} {request.path}; there are: {known}"
+        return Response.json({"detail": detail}, status=404)
+
+
+def _may_wait(handler: Handler) -> bool:
+    """Whether a coroutine function can suspend at all: every ``await`` compiles to GET_AWAITABLE."""
+    code = getattr(inspect.unwrap(handler), "__code__", None)
+    if not isinstance(code, CodeType):
+        return True
+    return any(step.opname == "GET_AWAITABLE" for step in dis.get_instructions(code))
