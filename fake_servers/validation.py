@@ -1,0 +1,83 @@
+"""JSON requests checked field by field; what is wrong is answered 422, in the shape that FastAPI answers with."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fake_servers.http import Request, Response
+
+__all__ = ["Field", "Invalid", "read", "read_body"]
+
+_REQUIRED: Final = object()
+_NAMES: Final = {str: "string", dict: "object", list: "array", (int, float): "number", bool: "boolean", int: "integer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a JSON object: its name, its type, and its default where it may be left out."""
+
+    name: str
+    type: type | tuple[type, ...]
+    default: Any = _REQUIRED
+
+
+class Invalid(ValueError):
+    """A request that can't be understood; ``problems`` name the fields."""
+
+    def __init__(self, problems: list[dict[str, Any]]) -> None:
+        self.problems = problems
+        super().__init__(str(problems))
+
+    def response(self) -> Response:
+        """The answer: 422 and every problem."""
+        return Response.json({"detail": self.problems}, status=422)
+
+
+def read_body(request: Request, fields: Iterable[Field]) -> dict[str, Any]:
+    """Decode a request's body and read its fields.
+
+    Raises:
+        Invalid: it is no JSON object, or a field is missing or wrong.
+    """
+    try:
+        value = request.json()
+    except (ValueError, RecursionError) as error:
+        raise Invalid([_problem(("body",), f"JSON decode error: {error}", "json_invalid")]) from None
+    return read(value, fields, at=("body",))
+
+
+def read(value: Any, fields: Iterable[Field], *, at: tuple[str, ...]) -> dict[str, Any]:
+    """Read fields from a decoded object; a field that is not known is passed over.
+
+    Raises:
+        Invalid: it is no object, or a field is missing or wrong.
+    """
+    if not isinstance(value, Mapping):
+        raise Invalid([_problem(at, "Input should be a valid object", "dict_type")])
+    result: dict[str, Any] = {}
+    problems: list[dict[str, Any]] = []
+    for field in fields:
+        given = value.get(field.name, _REQUIRED)
+        if given is _REQUIRED and field.default is not _REQUIRED:
+            result[field.name] = copy.copy(field.default)
+        elif given is _REQUIRED:
+            problems.append(_problem((*at, field.name), "Field required", "missing"))
+        elif not _fits(given, field.type):
+            name = _NAMES.get(field.type, str(field.type))
+            problems.append(_problem((*at, field.name), f"Input should be a valid {name}", f"{name}_type"))
+        else:
+            result[field.name] = given
+    if problems:
+        raise Invalid(problems)
+    return result
+
+
+def _fits(value: Any, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _problem(at: tuple[str, ...], message: str, kind: str) -> dict[str, Any]:
+    return {"type": kind, "loc": list(at), "msg": message}
