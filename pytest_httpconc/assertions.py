@@ -1,0 +1,249 @@
+"""The checks as assertions: what the ``httpconc`` fixture offers, and what happens when a test ends."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from fake_servers import FakeServer, Ledger, ScenarioError
+from fake_servers.routing import Pattern
+from pytest_httpconc.checks import (
+    find_excess_connections,
+    find_leaks,
+    find_low_concurrency,
+    find_low_speedup,
+    find_resends,
+)
+from pytest_httpconc.findings import CheckFailed, Finding
+from pytest_httpconc.policy import Policy
+from pytest_httpconc.probe import held_ports
+from pytest_httpconc.report.terminal import render
+
+__all__ = ["HttpConc", "Watched", "raise_on"]
+
+_FIRST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.05
+
+
+class Watched:
+    """A server as one test sees it: what was recorded before the test began is not the test's."""
+
+    def __init__(self, server: FakeServer, *, from_its_start: bool = False) -> None:
+        self.server = server
+        self._connections = 0 if from_its_start else server.ledger.total_connections
+        self._exchanges = 0 if from_its_start else server.ledger.count()
+
+    @property
+    def connections_before(self) -> int:
+        """The number of the last connection before the test; 0 if the ledger was reset since."""
+        return self._connections if self._connections <= self.server.ledger.total_connections else 0
+
+    @property
+    def exchanges_before(self) -> int:
+        """The number of the last exchange before the test; 0 if the ledger was reset since."""
+        return self._exchanges if self._exchanges <= self.server.ledger.count() else 0
+
+    @property
+    def was_used(self) -> bool:
+        """Whether the test opened a connection to it or sent it a request."""
+        ledger = self.server.ledger
+        return ledger.total_connections > self.connections_before or ledger.count() > self.exchanges_before
+
+    def leaks(self, *, max_idle: int, grace: float) -> list[Finding]:
+        """The connections that are still open once things have settled, which takes ``grace`` seconds at most."""
+        ledger, since = self.server.ledger, self.connections_before
+        if self.server.is_running:
+            if _left_open(ledger, since) <= max_idle and not ledger.in_flight:
+                return []
+            gc.collect()  # sessions in a reference cycle close only when they are collected
+            _settle(ledger, since, max_idle, grace)
+            return find_leaks(ledger, max_idle=max_idle, since=since)
+        held = _still_held(self.server, since, grace)
+        return find_leaks(ledger, max_idle=max_idle, since=since, still_held=held)
+
+    def findings(self, policy: Policy) -> list[Finding]:
+        """Everything that a policy objects to."""
+        ledger = self.server.ledger
+        found: list[Finding] = []
+        if policy.leaks != "allow":
+            found += self.leaks(max_idle=policy.max_idle, grace=policy.grace)
+        if policy.at_most_once:
+            found += find_resends(ledger, since=self.exchanges_before)
+        if policy.max_connections is not None:
+            found += find_excess_connections(ledger, at_most=policy.max_connections)
+        if policy.min_concurrency is not None:
+            found += find_low_concurrency(ledger, at_least=policy.min_concurrency, holds=self.server.holds)
+        if policy.min_speedup is not None:
+            found += find_low_speedup(ledger, at_least=policy.min_speedup)
+        return _placed(self.server, (f for f in found if f.code not in policy.ignore))
+
+    def resends(self) -> list[Finding]:
+        """Requests that were sent again, as a diagnosis of a test that failed for another reason."""
+        return _placed(self.server, find_resends(self.server.ledger, since=self.exchanges_before))
+
+
+class HttpConc:
+    """The checks, each judging from what a server has recorded; they raise `CheckFailed` with what they find."""
+
+    def __init__(self, policy: Policy | None = None, watched: Mapping[FakeServer, Watched] | None = None) -> None:
+        self._policy = policy or Policy()
+        self._watched = watched or {}
+
+    def assert_no_leaks(self, *servers: FakeServer, grace: float | None = None) -> None:
+        """No connection is open any more (HC101).
+
+        Args:
+            servers: the servers to look at.
+            grace: the longest time in seconds to wait until things have settled; the ini option
+                ``httpconc_grace`` (1.0) when omitted.
+
+        Raises:
+            CheckFailed: one is open.
+            ScenarioError: no server was given.
+        """
+        __tracebackhide__ = True
+        if not servers:
+            raise ScenarioError("assert_no_leaks() looked at no server; name those to look at, as in (fake_docker)")
+        seconds = self._policy.grace if grace is None else grace
+        found = [
+            finding
+            for server in servers
+            for finding in _placed(server, self._seen(server).leaks(max_idle=0, grace=seconds))
+        ]
+        self._raise_on(found)
+
+    def assert_connections(self, server: FakeServer, *, at_most: int) -> None:
+        """The client kept to its pool's limit (HC104) and reused its connections (HC103).
+
+        Args:
+            server: the server to look at.
+            at_most: how many connections the client may have; replacing one that broke does not count.
+
+        Raises:
+            CheckFailed: there were more.
+        """
+        __tracebackhide__ = True
+        _positive("at_most", at_most)
+        self._raise_on(_placed(server, find_excess_connections(server.ledger, at_most=at_most)))
+
+    def assert_at_most_once(self, server: FakeServer, *, on: str = "*", retry_statuses: Collection[int] = ()) -> None:
+        """No request was sent again after it may have been executed (HC201), or on a status (HC202).
+
+        Args:
+            server: the server to look at.
+            on: which requests, as ``"METHOD /path"``. Idempotent methods count only where it names them.
+            retry_statuses: statuses whose retry is meant to happen.
+
+        Raises:
+            CheckFailed: one was.
+            ScenarioError: ``on`` means no request and no route of the server.
+        """
+        __tracebackhide__ = True
+        _meant(server, on)
+        self._raise_on(_placed(server, find_resends(server.ledger, on=on, retry_statuses=retry_statuses)))
+
+    def assert_concurrency(self, server: FakeServer, *, at_least: int, on: str = "*") -> None:
+        """So many exchanges were in flight together (HC401, HC403).
+
+        Args:
+            server: the server to look at.
+            at_least: how many.
+            on: which requests, as ``"METHOD /path"``.
+
+        Raises:
+            CheckFailed: there were fewer.
+            ScenarioError: ``on`` means no request and no route of the server.
+        """
+        __tracebackhide__ = True
+        _positive("at_least", at_least)
+        _meant(server, on)
+        self._raise_on(
+            _placed(server, find_low_concurrency(server.ledger, at_least=at_least, on=on, holds=server.holds))
+        )
+
+    def assert_speedup(self, server: FakeServer, *, at_least: float, on: str = "*") -> None:
+        """The sum of service times was so many times the makespan (HC404).
+
+        Args:
+            server: the server to look at.
+            at_least: the required speedup.
+            on: which requests, as ``"METHOD /path"``.
+
+        Raises:
+            CheckFailed: it was less.
+            ScenarioError: ``on`` means no request and no route of the server.
+        """
+        __tracebackhide__ = True
+        _positive("at_least", at_least)
+        _meant(server, on)
+        self._raise_on(_placed(server, find_low_speedup(server.ledger, at_least=at_least, on=on)))
+
+    def _seen(self, server: FakeServer) -> Watched:
+        # A server that the test made itself was watched from its start: nothing on it is from before.
+        return self._watched.get(server) or Watched(server, from_its_start=True)
+
+    def _raise_on(self, found: Iterable[Finding]) -> None:
+        __tracebackhide__ = True
+        raise_on(f for f in found if f.code not in self._policy.ignore)
+
+
+def raise_on(findings: Iterable[Finding]) -> None:
+    """Raise `CheckFailed` if there are findings."""
+    __tracebackhide__ = True
+    found = tuple(findings)
+    if found:
+        raise CheckFailed(found, render(found))
+
+
+def _placed(server: FakeServer, findings: Iterable[Finding]) -> list[Finding]:
+    return [replace(finding, server=f"{type(server).__name__} {server.url}") for finding in findings]
+
+
+def _left_open(ledger: Ledger, since: int) -> int:
+    if not since:
+        return ledger.open_connections
+    return sum(c.is_open and c.number > since for c in ledger.connections)
+
+
+def _settle(ledger: Ledger, since: int, max_idle: int, grace: float) -> None:
+    try:
+        ledger.wait_until(lambda now: _left_open(now, since) <= max_idle and not now.in_flight, timeout=grace)
+    except TimeoutError:
+        return  # what is left is for the check to judge
+
+
+def _still_held(server: FakeServer, since: int, grace: float) -> set[int]:
+    """Numbers of connections that the server closed when it stopped, and whose sockets the client keeps."""
+    suspects = {c.peer[1]: c.number for c in server.ledger.connections if c.number in server.open_at_stop}
+    suspects = {port: number for port, number in suspects.items() if number > since}
+    deadline, pause, collected = time.monotonic() + grace, _FIRST_PAUSE, False
+    while suspects:
+        held = held_ports((server.address, server.port), suspects)
+        suspects = {port: number for port, number in suspects.items() if port in held}
+        if time.monotonic() >= deadline:
+            break
+        if suspects and not collected:
+            gc.collect()
+            collected = True
+        elif suspects:
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+    return set(suspects.values())
+
+
+def _meant(server: FakeServer, on: str) -> None:
+    """Refuse a pattern that can't mean anything here: the check would pass because nothing ran."""
+    pattern = Pattern.parse(on)
+    routes = [Pattern.parse(route) for route in server.routes]
+    means_route = any(r.path is not None and pattern.matches(r.method or "*", r.path) for r in routes)
+    if not means_route and not server.ledger.count(on) and server.ledger.count():
+        seen = sorted({e.route for e in server.ledger.exchanges[-1000:]})
+        raise ScenarioError(f"on={on!r} means no request that arrived and no route; there were {', '.join(seen)}")
+
+
+def _positive(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        raise ScenarioError(f"{name}={value!r} is out of range; allowed are numbers above 0, as in {name}=10")

@@ -1,0 +1,130 @@
+"""Connections: left open (HC101), opened anew for every request (HC103), more than the limit (HC104)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from fake_servers.ledger import Connection, Exchange, Ledger, Outcome
+from fake_servers.records import Closer
+from pytest_httpconc.findings import Finding
+
+__all__ = ["find_excess_connections", "find_leaks"]
+
+
+def find_leaks(ledger: Ledger, *, max_idle: int = 0, since: int = 0, still_held: Collection[int] = ()) -> list[Finding]:
+    """Find connections that are still open (HC101).
+
+    Args:
+        ledger: what the server recorded.
+        max_idle: how many connections may stay open, if they are idle.
+        since: connections up to this number are not looked at.
+        still_held: numbers of connections that the server had to close when it stopped, and whose sockets
+            the client still holds.
+    """
+    connections = [c for c in ledger.connections if c.number > since and (c.is_open or c.number in still_held)]
+    exchanges = _by_connection(ledger.exchanges)
+    busy = [c for c in connections if any(e.ended_at is None for e in exchanges.get(c.number, ()))]
+    if not busy and len(connections) <= max_idle:
+        return []
+    allowed = f"; {max_idle} may stay idle" if max_idle else ""
+    return [
+        Finding(
+            code="HC101",
+            summary=f"{_count(len(connections), 'connection')} of {ledger.total_connections - since}{allowed}",
+            evidence=[_state(c, exchanges.get(c.number, ())) for c in connections],
+            connections=connections,
+            exchanges=[e for c in connections for e in exchanges.get(c.number, ())],
+        )
+    ]
+
+
+def find_excess_connections(ledger: Ledger, *, at_most: int) -> list[Finding]:
+    """Find more connections than a pool's limit (HC104), and connections that replaced a healthy one (HC103).
+
+    Args:
+        ledger: what the server recorded.
+        at_most: the limit of the client's pool.
+    """
+    connections = ledger.connections
+    found: list[Finding] = []
+    if ledger.peak_connections > at_most:
+        found.append(
+            Finding(
+                code="HC104",
+                summary=f"{ledger.peak_connections} connections were open together, allowed are {at_most}",
+                evidence=[f"{ledger.total_connections} connections were opened for {ledger.count()} requests"],
+                connections=connections,
+                exchanges=ledger.exchanges,
+            )
+        )
+    needless = _needless(connections, _by_connection(ledger.exchanges))
+    if ledger.total_connections > at_most and needless:
+        opened = f"{ledger.total_connections} connections for {_count(ledger.count(), 'request')}"
+        found.append(
+            Finding(
+                code="HC103",
+                summary=f"{opened}, allowed are {at_most}",
+                evidence=[
+                    f"connection {new.number} was opened although connection {old.number} {_was_healthy(old)}"
+                    for new, old in needless
+                ],
+                connections=connections,
+                exchanges=ledger.exchanges,
+            )
+        )
+    return found
+
+
+def _needless(
+    connections: Iterable[Connection], exchanges: dict[int, list[Exchange]]
+) -> list[tuple[Connection, Connection]]:
+    """Each connection opened when another had answered all it was asked and could have served on, with that one.
+
+    A healthy connection could have been reused only once: it is paired with one newcomer.
+    """
+    pairs: list[tuple[Connection, Connection]] = []
+    healthy: list[Connection] = []
+    for new in connections:
+        free = next((old for old in healthy if _was_free(old, exchanges.get(old.number, []), new)), None)
+        if free is not None:
+            healthy.remove(free)
+            pairs.append((new, free))
+        healthy.append(new)
+    return pairs
+
+
+def _was_free(old: Connection, exchanges: list[Exchange], new: Connection) -> bool:
+    """Whether ``old`` was idle and promised to stay open when ``new`` was opened."""
+    if not exchanges or old.closed_by not in {None, Closer.CLIENT_FIN, Closer.CLIENT_RST}:
+        return False
+    return all(
+        e.outcome is Outcome.ANSWERED and e.finished_at is not None and e.finished_at <= new.opened_at
+        for e in exchanges
+        if e.begun_at <= new.opened_at
+    )
+
+
+def _was_healthy(connection: Connection) -> str:
+    return "was idle" if connection.is_open else "had answered in full, and the client closed it"
+
+
+def _state(connection: Connection, exchanges: Iterable[Exchange]) -> str:
+    name = f"connection {connection.number} from port {connection.peer[1]}"
+    last = max(exchanges, key=lambda e: e.sequence, default=None)
+    if last is None:
+        return f"{name}: open, no request was ever sent on it"
+    sent = f"{_count(connection.exchanges, 'request')}, the last was exchange {last.number}, {last.route}"
+    if last.ended_at is None:
+        return f"{name}: {last.progress}, still in progress; {sent}"
+    return f"{name}: idle after {sent} ({last.status or last.outcome})"
+
+
+def _by_connection(exchanges: Iterable[Exchange]) -> dict[int, list[Exchange]]:
+    grouped: dict[int, list[Exchange]] = {}
+    for exchange in exchanges:
+        grouped.setdefault(exchange.connection, []).append(exchange)
+    return grouped
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,124 @@
+"""What a check finds: a broken rule with its code, evidence and hint; and the catalogue of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fake_servers.errors import ScenarioError
+from fake_servers.records import Connection, Exchange
+
+__all__ = ["CATALOGUE", "CheckFailed", "Finding", "HttpConcWarning", "Rule", "check_codes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of the catalogue: what is wrong, and what usually mends it."""
+
+    statement: str
+    hint: str
+
+
+CATALOGUE: Final[dict[str, Rule]] = {
+    "HC101": Rule(
+        "connection still open after the test",
+        "close the session or client (`with`, `async with`, or in the fixture's teardown) and read every response "
+        "to its end; a pool that is meant to outlive the test is allowed by @pytest.mark.httpconc(max_idle=N), and "
+        '@pytest.mark.httpconc(leaks="allow") turns this check off',
+    ),
+    "HC103": Rule(
+        "a new connection for every request, where one could be reused",
+        "make the session or client once and share it between calls; read each response to its end, so that its "
+        "connection goes back to the pool",
+    ),
+    "HC104": Rule(
+        "more connections than the pool's limit",
+        "share one session or client between the calls, and give its pool a limit that it keeps to "
+        "(requests: pool_block=True; aiohttp: TCPConnector(limit_per_host=N))",
+    ),
+    "HC201": Rule(
+        "request sent again after it may have been executed",
+        "turn retries off for this call (requests/urllib3: max_retries=0; SDKs: max_retries=0; no loop around it), or "
+        "send an idempotency key that the server honours; two calls that are meant to be alike must differ in target "
+        "or body to be told apart",
+    ),
+    "HC202": Rule(
+        "request retried on a status that was not to be retried",
+        "turn retries on a status off for this call (urllib3: status_forcelist=(); SDKs: max_retries=0), or name the "
+        "statuses whose retry is meant: assert_at_most_once(..., retry_statuses={429, 503})",
+    ),
+    "HC401": Rule(
+        "concurrent calls ran one at a time",
+        "look for a blocking call inside `async def`, a lock or semaphore around the call, an `await` in a loop where "
+        "`gather` was meant, or a pool with one connection",
+    ),
+    "HC403": Rule(
+        "concurrency capped below what was asked",
+        "look at the pool's limit, a semaphore, or the number of workers of the executor (run_in_executor's default "
+        "is min(32, cpu_count + 4))",
+    ),
+    "HC404": Rule(
+        "speedup below the required",
+        "see how the exchanges follow each other in the timeline: gaps are spent in the client, staircases are a limit",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A broken rule.
+
+    Args:
+        code: its code in the catalogue.
+        summary: what is wrong in this case, in one line.
+        evidence: lines that say which connections and exchanges, in the order in which they are read.
+        connections: those of the timeline.
+        exchanges: those of the timeline.
+        server: where it was seen.
+    """
+
+    code: str
+    summary: str
+    evidence: Sequence[str] = ()
+    connections: Sequence[Connection] = ()
+    exchanges: Sequence[Exchange] = ()
+    server: str = ""
+
+    @property
+    def statement(self) -> str:
+        """The rule that is broken, in one line."""
+        return CATALOGUE[self.code].statement
+
+    @property
+    def hint(self) -> str:
+        """What usually mends it."""
+        return CATALOGUE[self.code].hint
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.statement}: {self.summary}"
+
+
+class CheckFailed(AssertionError):
+    """Raised by a check that found something; carries what it found in ``findings``."""
+
+    def __init__(self, findings: Iterable[Finding], message: str | None = None) -> None:
+        self.findings = tuple(findings)
+        super().__init__(message or "\n".join(str(finding) for finding in self.findings))
+
+
+class HttpConcWarning(UserWarning):
+    """What a check found where the policy is to warn, or a test that can't have tested what it meant to."""
+
+
+def check_codes(codes: Iterable[str]) -> frozenset[str]:
+    """Make sure that codes are in the catalogue.
+
+    Raises:
+        ScenarioError: one is not.
+    """
+    given = frozenset([codes] if isinstance(codes, str) else codes)
+    unknown = sorted(given - CATALOGUE.keys())
+    if unknown:
+        raise ScenarioError(f"ignore={unknown!r} is not in the catalogue; allowed are {', '.join(CATALOGUE)}")
+    return given

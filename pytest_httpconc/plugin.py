@@ -1,0 +1,259 @@
+"""The pytest plugin: options, marker, fixtures, and the checks at the end of a test.
+
+Thin, and importing nothing but pytest: whatever it needs is imported on first use, so that a test run
+without fake servers pays nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import warnings
+from collections.abc import Generator
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+from _pytest._code.code import TerminalRepr
+
+if TYPE_CHECKING:
+    from fake_servers import FakeDockerServer, FakeServer
+    from pytest_httpconc.assertions import HttpConc, Watched
+    from pytest_httpconc.findings import Finding
+    from pytest_httpconc.policy import Policy
+
+    AnyServer = TypeVar("AnyServer", bound=FakeServer)
+
+
+class Test:
+    """What is known of one test: its servers, and whether its body has passed."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.owned: list[FakeServer] = []
+        self.watched: dict[FakeServer, Watched] = {}
+        self.passed = False
+
+
+_TEST = pytest.StashKey[Test]()
+_MARKER = (
+    "httpconc(*, leaks, max_idle, at_most_once, max_connections, min_concurrency, min_speedup, ignore, host, grace): "
+    "what is checked when a test that used a fake server ends; see the README of pytest-httpconc"
+)
+_NAMES = {
+    "leaks": ("string", "what a leaked connection leads to: fail, warn or allow (default: fail)"),
+    "max_idle": ("string", "idle connections that a pool may keep when a test ends (default: 0)"),
+    "at_most_once": ("bool", "fail a test in which a non-idempotent request is sent again (default: false)"),
+    "max_connections": ("string", "limit of connections in every test (default: none)"),
+    "min_concurrency": ("string", "exchanges that must be in flight together in every test (default: none)"),
+    "min_speedup": ("string", "speedup required in every test (default: none)"),
+    "ignore": ("args", "codes of findings to pass over, such as HC103"),
+    "host": ("string", "where the fixtures' servers run: thread or loop (default: thread)"),
+    "grace": ("string", "longest time in seconds that a check waits for things to settle (default: 1.0)"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    for name, (kind, text) in _NAMES.items():
+        parser.addini(f"httpconc_{name}", text, type=kind, default=None)  # type: ignore[arg-type]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", _MARKER)
+
+
+# -- fixtures -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fake_http(request: pytest.FixtureRequest) -> FakeServer:
+    """A `FakeServer` with no routes yet, stopped when the test is over."""
+    from fake_servers import FakeServer
+
+    return _serve(request, FakeServer)
+
+
+@pytest.fixture
+def fake_docker(request: pytest.FixtureRequest) -> FakeDockerServer:
+    """A `FakeDockerServer`, stopped when the test is over."""
+    from fake_servers import FakeDockerServer
+
+    return _serve(request, FakeDockerServer)
+
+
+@pytest.fixture
+def httpconc(request: pytest.FixtureRequest) -> HttpConc:
+    """The checks, as ``httpconc.assert_...``."""
+    from pytest_httpconc.assertions import HttpConc
+
+    return HttpConc(_policy(request.node), request.node.stash[_TEST].watched)
+
+
+def _serve(request: pytest.FixtureRequest, kind: type[AnyServer]) -> AnyServer:
+    """Start a server for a test; it is stopped after every other fixture is gone, when it was looked at."""
+    item: pytest.Item = request.node
+    host = _policy(item).host
+    server = kind(host=host)
+    item.stash[_TEST].owned.append(server)
+    if host == "loop":
+        _serve_in_loop(item, server)
+    else:
+        server.start()
+    return server
+
+
+def _serve_in_loop(item: pytest.Item, server: FakeServer) -> None:
+    """Have the server run while the test's coroutine runs, in its loop."""
+    body = getattr(item, "obj", None)
+    if not inspect.iscoroutinefunction(body):
+        pytest.fail(f"host='loop' needs an async test, and {item.name} is none; use host='thread'", pytrace=False)
+
+    @functools.wraps(body)
+    async def within_server(*args: object, **kwargs: object) -> None:
+        async with server:
+            await body(*args, **kwargs)
+
+    item.obj = within_server  # type: ignore[attr-defined]  # pytest.Function has it
+
+
+# -- the end of a test ----------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    test = item.stash[_TEST] = Test()
+    if item.get_closest_marker("httpconc") is not None:
+        _policy(item)
+    for server in _started():
+        test.watched[server] = _watch(server)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    test = item.stash.get(_TEST, None)
+    if call.when == "call" and test is not None:
+        test.passed = report.passed
+        if report.failed:
+            _diagnose(test, report, call)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    # After the yield, when every fixture is gone: pytest would finalise a server fixture before a client
+    # fixture that was requested ahead of it, and blame the client for what it is about to close.
+    __tracebackhide__ = True
+    test = item.stash.get(_TEST, None)
+    try:
+        result = yield
+        if test is not None and test.passed:
+            _check(item, test)
+    finally:
+        for server in () if test is None else test.owned:
+            server.stop()
+    return result
+
+
+def _check(item: pytest.Item, test: Test) -> None:
+    """Look at every server that the test used; fail it once, with everything that was found."""
+    __tracebackhide__ = True
+    policy = _policy(item)
+    used = _used(test)
+    if not used:
+        if policy.needs_a_server and item.get_closest_marker("httpconc") is not None:
+            pytest.fail(
+                f"the httpconc marker of {item.name} asks for a check, but the test used no fake server", pytrace=False
+            )
+        return
+    from pytest_httpconc.assertions import raise_on
+
+    for server in test.owned:
+        if server.errors:
+            raise server.errors[0]
+    found = [finding for watched in used for finding in watched.findings(policy)]
+    _warn_of_unmatched(used)
+    if policy.leaks == "warn":
+        _warn([finding for finding in found if finding.code == "HC101"])
+        found = [finding for finding in found if finding.code != "HC101"]
+    raise_on(found)
+
+
+def _diagnose(test: Test, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    """Add what the servers know to the report of a test that failed in its body."""
+    from pytest_httpconc.findings import CheckFailed
+
+    if call.excinfo is not None and call.excinfo.errisinstance(CheckFailed):
+        return
+    used = _used(test)
+    if not used:
+        return
+    from pytest_httpconc.report.terminal import render
+
+    found = [finding for watched in used for finding in watched.resends()]
+    errors = [str(error) for watched in used for error in watched.server.errors]
+    text = "\n\n".join([*errors, render(found)]).strip()
+    if not text:
+        return
+    if isinstance(report.longrepr, TerminalRepr) and hasattr(report.longrepr, "addsection"):
+        report.longrepr.addsection("httpconc", text)
+    else:
+        report.sections.append(("httpconc", text))
+
+
+def _used(test: Test) -> list[Watched]:
+    for server in _started():
+        if server not in test.watched:
+            test.watched[server] = _watch(server, from_its_start=True)
+    return [watched for watched in test.watched.values() if watched.was_used]
+
+
+def _warn(findings: list[Finding]) -> None:
+    from pytest_httpconc.findings import HttpConcWarning
+    from pytest_httpconc.report.terminal import render
+
+    if findings:
+        warnings.warn(HttpConcWarning(render(findings)), stacklevel=2)
+
+
+def _warn_of_unmatched(used: list[Watched]) -> None:
+    from pytest_httpconc.findings import HttpConcWarning
+
+    for watched in used:
+        for injection in watched.server.unmatched:
+            text = f"nothing matched {injection.on!r}, so {injection.fault or injection.latency} never acted"
+            warnings.warn(HttpConcWarning(text), stacklevel=2)
+
+
+def _policy(item: pytest.Item) -> Policy:
+    """The policy of a test: ini options, and its markers on top, the closest last."""
+    from fake_servers import ScenarioError
+    from pytest_httpconc.policy import Policy
+
+    values = {name: item.config.getini(f"httpconc_{name}") for name in _NAMES}
+    try:
+        policy = Policy.from_ini(values)
+        for marker in reversed(list(item.iter_markers("httpconc"))):
+            if marker.args:
+                raise ScenarioError(
+                    f"the httpconc marker takes keywords only, as in leaks='allow', not {marker.args!r}"
+                )
+            policy = policy.with_marker(marker.kwargs)
+    except ScenarioError as error:
+        pytest.fail(str(error), pytrace=False)
+    return policy
+
+
+def _started() -> list[FakeServer]:
+    """The servers of this process; none, without an import, where nothing has used one."""
+    module = sys.modules.get("fake_servers.server")
+    return [] if module is None else module.started_servers()
+
+
+def _watch(server: FakeServer, *, from_its_start: bool = False) -> Watched:
+    from pytest_httpconc.assertions import Watched
+
+    return Watched(server, from_its_start=from_its_start)

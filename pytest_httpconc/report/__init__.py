@@ -1,0 +1,1 @@
+"""Findings for people: so far, as text for the terminal."""
