@@ -1,0 +1,149 @@
+"""The servers that are compared, each in a process of its own: `python benchmarks/servers.py KIND` prints its port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from socket import create_connection, socket
+
+BODY = {"ok": True}
+
+
+def httpconc(delay: float) -> None:
+    """Our thread host, with its ledger recording."""
+    from fake_servers import FakeServer, Request, Response
+
+    with FakeServer() as server:
+
+        @server.route("GET /")
+        async def root(request: Request) -> Response:
+            return Response.json(BODY)
+
+        if delay:
+            server.delay(delay)
+        print(server.port, flush=True)
+        signal.pause()
+
+
+def pytest_httpserver(delay: float) -> None:
+    """pytest-httpserver with its defaults."""
+    from pytest_httpserver import HTTPServer
+    from werkzeug import Request, Response
+
+    def root(request: Request) -> Response:
+        time.sleep(delay)
+        return Response('{"ok": true}', content_type="application/json")
+
+    with HTTPServer() as server:
+        server.expect_request("/").respond_with_handler(root)
+        print(server.port, flush=True)
+        signal.pause()
+
+
+def httpconc_asyncio(delay: float) -> None:
+    """Our thread host where uvloop is not installed."""
+    sys.modules["uvloop"] = None  # type: ignore[assignment]  # importing it fails
+    httpconc(delay)
+
+
+def aiohttp_web(delay: float) -> None:
+    """A plain aiohttp.web handler."""
+    import asyncio
+
+    asyncio.run(_aiohttp(delay))
+
+
+def aiohttp_uvloop(delay: float) -> None:
+    """The same on uvloop."""
+    import uvloop
+
+    uvloop.run(_aiohttp(delay))
+
+
+async def _aiohttp(delay: float) -> None:
+    import asyncio
+
+    from aiohttp import web
+
+    async def root(request: web.Request) -> web.Response:
+        if delay:
+            await asyncio.sleep(delay)
+        return web.json_response(BODY)
+
+    app = web.Application()
+    app.router.add_get("/", root)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+
+def nginx(delay: float) -> None:
+    """nginx with one worker, answering from its configuration."""
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = Path(tempfile.mkdtemp())
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
+        "events { worker_connections 8192; }\n"
+        "http { access_log off; keepalive_requests 100000000; default_type application/json;\n"
+        f"server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 '{{\"ok\": true}}'; }} }} }}\n"
+    )
+    print(port, flush=True)
+    os.execvp("nginx", ["nginx", "-e", str(folder / "error.log"), "-c", str(config)])
+
+
+KINDS: dict[str, Callable[[float], None]] = {
+    "pytest-httpconc": httpconc,
+    "pytest-httpconc without uvloop": httpconc_asyncio,
+    "pytest-httpserver": pytest_httpserver,
+    "aiohttp.web": aiohttp_web,
+    "aiohttp.web on uvloop": aiohttp_uvloop,
+    "nginx": nginx,
+}
+
+
+def available() -> list[str]:
+    """The kinds that can run here."""
+    return [kind for kind in KINDS if kind != "nginx" or shutil.which("nginx")]
+
+
+@contextmanager
+def running(kind: str, delay: float = 0.0) -> Iterator[tuple[int, int]]:
+    """Run a server; yield its port and its process id."""
+    command = [sys.executable, __file__, kind, str(delay)]
+    # What pytest-httpserver logs for each request is not to cost it a terminal.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        _wait_for(port)
+        try:
+            yield port, process.pid
+        finally:
+            process.terminate()
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with suppress(ConnectionRefusedError), create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.01)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    KINDS[sys.argv[1]](float(sys.argv[2]))

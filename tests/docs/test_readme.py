@@ -1,0 +1,35 @@
+"""README shows what really happens."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def block(name):
+    (found,) = [block for block in BLOCKS if f"def {name}(" in block]
+    return found
+
+
+@pytest.mark.parametrize(("name", "code"), [("test_commands_run_once", "HC201"), ("test_ping", "HC101")])
+def test_bug_that_readme_shows_is_caught(run, name, code):
+    result = run(block(name))
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"*CheckFailed: {code} *", f"*see docs/findings/{code}.md"])
+
+
+@pytest.mark.parametrize("name", ["test_orders", "test_agents_run_together"])
+def test_example_that_readme_shows_passes(run, name):
+    run(block(name)).assert_outcomes(passed=1)
+
+
+def test_every_example_is_run():
+    assert len(BLOCKS) == 4
+
+
+def test_there_are_just_two_commands():
+    shell = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    assert [command.count("\n") for command in shell] == [1, 1]
