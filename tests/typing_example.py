@@ -1,0 +1,63 @@
+"""What a user writes, checked by mypy and never run: the public names keep their types."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from fake_servers import (
+    Exchange,
+    FakeDockerServer,
+    FakeServer,
+    Injection,
+    Ledger,
+    Moment,
+    Request,
+    Response,
+    Scenario,
+    Stream,
+    latency,
+)
+from fake_servers.faults import Disconnect, Reset, Stall, Status
+from pytest_httpconc import CheckFailed, Finding, HttpConc
+from pytest_httpconc.clients.docker import RemoteDockerEnvironment, request_timeout
+
+server = FakeServer(scenario=Scenario([Injection(on="POST /orders", fault=Status(503), times=1)], seed=7))
+
+
+@server.route("POST /orders")
+async def create(request: Request) -> Response:
+    return Response.json({"id": 1}, status=201)
+
+
+@server.route("GET /events")
+def events(request: Request) -> Stream:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+
+    return Stream(chunks(), content_type="text/event-stream")
+
+
+def test_everything(fake_docker: FakeDockerServer, httpconc: HttpConc) -> None:
+    fake_docker.delay(0.05, on="POST /execute")
+    fake_docker.delay(latency.lognormal(median=0.05, sigma=0.4))
+    fake_docker.inject(Disconnect(at=Moment.EXECUTED), on="POST /execute", times=1, after=0, probability=1.0)
+    fake_docker.inject(Reset(after_bytes=17))
+    fake_docker.inject(Stall(at=Moment.REQUEST, seconds=9))
+    fake_docker.hold(until_in_flight=10, give_up=2.0, on="POST /execute")
+    with RemoteDockerEnvironment(server_url=fake_docker.url, image="python:3.11-slim") as environment:
+        returncode: int = environment.execute("true")["returncode"]
+    ledger: Ledger = fake_docker.ledger
+    exchanges: tuple[Exchange, ...] = ledger.exchanges
+    reached: bool = ledger.wait_until(lambda now: now.count("POST /execute") == len(exchanges), timeout=5)
+    timeout: float = request_timeout(1800)
+    try:
+        httpconc.assert_at_most_once(fake_docker, on="POST /execute")
+    except CheckFailed as failed:
+        findings: tuple[Finding, ...] = failed.findings
+        raise AssertionError((findings, returncode, reached, timeout)) from failed
+
+
+async def in_the_running_loop() -> float:
+    async with FakeServer() as inner:
+        await inner.ledger.until(lambda now: now.in_flight == 0, timeout=1.0)
+        return inner.ledger.speedup("POST /execute")
