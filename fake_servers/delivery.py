@@ -50,6 +50,9 @@ class Outlet(Protocol):
     @property
     def is_mute(self) -> bool: ...
 
+    @property
+    def is_over(self) -> bool: ...
+
 
 def acts_at(fault: Fault | None, moment: Moment) -> bool:
     """Whether a fault acts at this moment."""
@@ -72,12 +75,16 @@ async def serve(outlet: Outlet, turn: Turn, result: Answer | Awaitable[Answer] |
     answer = await _answer(outlet, turn, fault, result)
     if plan is not None:
         await _linger(outlet.service, plan)
+    if outlet.is_over:  # the handler was cancelled, and answered all the same
+        return
     if acts_at(fault, Moment.EXECUTED) and await outlet.suffer(fault):
         return
     if outlet.is_mute:
         outlet.unanswered(turn)
-    elif await _Delivery(outlet, turn, answer, fault).run():
-        outlet.finished(turn, answer.status, fault if _outlasts(fault) else None)
+        return
+    delivery = _Delivery(outlet, turn, answer, fault)
+    if await delivery.run():
+        outlet.finished(turn, answer.status, delivery.fault if _outlasts(delivery.fault) else None)
 
 
 async def _answer(outlet: Outlet, turn: Turn, fault: Fault | None, result: Answer | Awaitable[Answer] | None) -> Answer:
@@ -103,20 +110,20 @@ def _outlasts(fault: Fault | None) -> bool:
 
 
 class _Delivery:
-    """Sends one response, paced and cut as its fault says."""
+    """Sends one response, paced and cut as its fault says; ``fault`` is what has yet to act."""
 
     def __init__(self, outlet: Outlet, turn: Turn, answer: Answer, fault: Fault | None) -> None:
         self._outlet = outlet
         self._turn = turn
         self._answer = answer
-        self._fault = fault
+        self.fault = fault
         self._sent = 0
         self._cut_at = fault.after_bytes if isinstance(fault, AtMoment) else None
 
     async def run(self) -> bool:
         """Send it; return whether it was sent to its end."""
-        size, interval = self._fault.pace if isinstance(self._fault, Paced) else (0, 0.0)
-        async with aclosing(encoded(self._turn.request, self._answer, self._fault)) as blocks:
+        size, interval = self.fault.pace if isinstance(self.fault, Paced) else (0, 0.0)
+        async with aclosing(encoded(self._turn.request, self._answer, self.fault)) as blocks:
             async for block in blocks:
                 for piece in _pieces(block, size):
                     if interval and self._sent:
@@ -129,10 +136,10 @@ class _Delivery:
     async def _send(self, piece: bytes) -> bool:
         cut_at = self._cut_at
         if cut_at is not None and self._sent + len(piece) > cut_at:
-            self._cut_at = None
+            fault, self.fault, self._cut_at = self.fault, None, None
             kept = cut_at - self._sent
             await self._write(piece[:kept])
-            if await self._outlet.suffer(self._fault):
+            if await self._outlet.suffer(fault):
                 return False
             piece = piece[kept:]
         await self._write(piece)

@@ -39,16 +39,18 @@ class ServerConnection(asyncio.Protocol):
         "_current",
         "_deaf",
         "_expects",
-        "_head_size",
-        "_head_stalled",
+        "_fed",
+        "_head_blocks",
         "_headers",
         "_in_head",
         "_intercept",
         "_loop",
+        "_mixed",
         "_mute",
         "_next_fault",
         "_over",
         "_parser",
+        "_peer",
         "_reading",
         "_reading_paused",
         "_stalled",
@@ -56,7 +58,6 @@ class ServerConnection(asyncio.Protocol):
         "_too_long",
         "_turns",
         "_url",
-        "_whole",
         "_withheld",
         "_writable",
         "entry",
@@ -64,10 +65,11 @@ class ServerConnection(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, service: Service, entry: ConnectionEntry, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, service: Service, peer: tuple[str, int], loop: asyncio.AbstractEventLoop) -> None:
         self.service = service
-        self.entry = entry
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # until connection_made
+        self.entry: ConnectionEntry = cast(ConnectionEntry, None)  # until connection_made, as is the transport
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._peer = peer
         self._loop = loop
         self._parser = httptools.HttpRequestParser(self)
         self._turns: deque[Turn] = deque()
@@ -81,23 +83,24 @@ class ServerConnection(asyncio.Protocol):
         self._headers: RawHeaders = []
         self._body: list[bytes] = []
         self._body_size = 0
-        self._head_size = 0
+        self._fed = 0
+        self._mixed = False
+        self._head_blocks = 0
         self._in_head = False
         self._expects = False
         self._too_long = False
-        self._whole = False
         self._reading_paused = False
         self._stalled = False
         self._mute = False
         self._over = False
         self._deaf = False
-        self._head_stalled = False
         self._next_fault: AtMoment | None = None
 
     # -- the transport's callbacks ------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.entry = self.service.recorder.connection_opened(self._peer)
         self.service.connections.add(self)
         fault = self.service.run.plan_connection()
         if fault is not None:
@@ -135,6 +138,7 @@ class ServerConnection(asyncio.Protocol):
             self._meet(fault)
         self._in_head = not self._deaf
         self._expects = self._too_long = False
+        self._head_blocks = 1 - self._fed if self._mixed else 0
         self._url = b""
         self._headers = []
 
@@ -165,15 +169,17 @@ class ServerConnection(asyncio.Protocol):
         entry = ExchangeEntry(self.entry, request.method, request.target, self._headers)
         plan = service.run.plan(request.method, request.path) if service.run.plans_requests else None
         self._reading = Turn(entry, request, plan)
-        self._whole = False
-        self._body = []
-        self._body_size = 0
+        if self._body_size:
+            self._body = []
+            self._body_size = 0
         if plan is not None:
             entry.fault = plan.fault
             service.recorder.begun(entry)
-        if self._too_long:
+        if (self._fed > service.limits.head or self._head_blocks > 0) and self._head_size > service.limits.head:
+            self._refuse_head()
+        elif self._too_long:
             self._refuse(413, f"a body of over {service.limits.body} bytes is not taken")
-        elif self._current is None and not self._turns:
+        elif (plan is not None or self._expects) and self._current is None and not self._turns:
             self._head_read(self._reading)
 
     def on_body(self, body: bytes) -> None:
@@ -183,79 +189,103 @@ class ServerConnection(asyncio.Protocol):
             self._refuse(413, f"a body of over {self.service.limits.body} bytes is not taken")
 
     def on_message_complete(self) -> None:
-        if self._reading is None:
+        self._mixed = True
+        turn = self._reading
+        if turn is None:
             return
-        if self._over:
-            self._keep_body(self._reading, complete=True)
+        if self._over or turn is self._current:  # a stall at its head: it counts as read when that is over
+            self._keep_body(turn, complete=True)
             self._reading = None
-        elif self._head_stalled:
-            self._whole = True  # its head is being stalled at: the request counts as read when that is over
         else:
-            self._received(self._reading)
+            self._received(turn)
+        if not turn.request.keep_alive:
+            # What comes after "Connection: close" must not be processed (RFC 9112, section 9.6).
+            self._deaf = True
+            self._intercept = self._discard
 
     # -- reading ------------------------------------------------------------------------------------------
 
     def _feed(self, data: bytes) -> None:
+        self._fed = len(data)
+        self._mixed = False
+        rest = data
+        while rest:
+            rest = self._parse(rest)
+        if self._reading is not None and not self._reading.entry.number:
+            self.service.recorder.begun(self._reading.entry)
+        if self._in_head:
+            # A line that does not end is not parsed, so the blocks of data that are all head are counted as well.
+            self._head_blocks += len(data)
+            if max(self._head_blocks, self._head_size) > self.service.limits.head:
+                self._refuse_head()
+
+    def _parse(self, data: bytes) -> bytes:
+        """Feed the parser, and return what it left over."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             # An offer to switch protocols may be ignored (RFC 9110, section 7.8).
-            rest = data[upgrade.args[0] :]
             self._parser = httptools.HttpRequestParser(self)
-            if rest:
-                self._feed(rest)
+            return data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError as error:
             self.service.errors.append(FakeServerError(f"the engine failed: {error.__context__!r}"))
             self.abort(Outcome.HANDLER_FAILED)
         except httptools.HttpParserError as error:
             if not self._deaf:
                 self._refuse(400, f"malformed request: {error}")
-        if self._reading is not None and not self._reading.entry.number:
-            self.service.recorder.begun(self._reading.entry)
-        self._head_size = self._head_size + len(data) if self._in_head else 0
-        if self._head_size > self.service.limits.head and not self._deaf:
-            self._refuse(431, f"a request head of over {self.service.limits.head} bytes is not taken")
+        return b""
 
     def _head_read(self, turn: Turn) -> None:
         """The head of the request whose turn it is has been read, and its body perhaps not."""
         fault = None if turn.plan is None else turn.plan.fault
         if not acts_at(fault, Moment.REQUEST_HEAD):
-            self._invite_body()
+            self._invite_body(turn)
         elif isinstance(fault, Stall):
-            if not self._head_stalled:
-                self._head_stalled = True
-                self._task = self.service.start(self._stall_head(turn, fault))
+            self._current = turn  # whatever comes behind it waits
+            self._task = self.service.start(self._stall_head(turn, fault))
         else:
             self.cut(fault)
 
     async def _stall_head(self, turn: Turn, fault: Stall) -> None:
         await self.service.stall(fault.seconds)
-        self._task = None
-        self._head_stalled = False
-        turn = self._reading = turn._replace(plan=None)
-        if self._whole:
-            self._received(turn)
-        else:
-            self._invite_body()
+        self._task = self._current = None
+        freed = turn if turn.plan is None else turn._replace(plan=turn.plan._replace(fault=None))
+        if self._reading is turn:
+            self._reading = freed
+            self._invite_body(freed)
+            return
+        if turn.entry.body_complete:
+            self.service.recorder.received(turn.entry)
+            self._turns.appendleft(freed)
+        self._advance()
 
-    def _invite_body(self) -> None:
-        if self._expects:
+    def _invite_body(self, turn: Turn) -> None:
+        if self._expects and turn.request.http_version != "1.0":
             self._expects = False
             self.write(_CONTINUE)
 
     def _received(self, turn: Turn) -> None:
         self._reading = None
-        self._url = b""
-        if self._body:
+        if self._body_size:
             self._keep_body(turn, complete=True)
         else:
             turn.entry.body_complete = True
         self.service.recorder.received(turn.entry)
-        self._enqueue(turn)
+        if self._current is None and not self._turns and not self._stalled:
+            self._begin(turn)
+        else:
+            self._enqueue(turn)
 
     def _keep_body(self, turn: Turn, *, complete: bool) -> None:
         turn.request.body = b"".join(self._body)
         self.service.recorder.body_read(turn.entry, turn.request.body, complete=complete)
+
+    @property
+    def _head_size(self) -> int:
+        return len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, f"a request head of over {self.service.limits.head} bytes is not taken")
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer with an error once everything before is answered, and read nothing more."""
@@ -272,9 +302,9 @@ class ServerConnection(asyncio.Protocol):
 
     def _partial(self) -> Turn:
         """A request of which not even the head has come whole."""
-        method = self._parser.get_method().decode("latin-1") if self._url else ""
-        headers = self._headers if self._in_head else []
-        request = Request(method, self._url.decode("utf-8", "surrogateescape"), headers)
+        url, headers = (self._url, self._headers) if self._in_head else (b"", [])
+        method = self._parser.get_method().decode("latin-1") if url else ""
+        request = Request(method, url.decode("utf-8", "surrogateescape"), headers)
         entry = ExchangeEntry(self.entry, method, request.target, headers)
         self.service.recorder.begun(entry)
         return Turn(entry, request, None)
@@ -317,7 +347,7 @@ class ServerConnection(asyncio.Protocol):
         if self._reading_paused and len(self._turns) <= _MOST_PIPELINED // 2 and not self._over:
             self._reading_paused = False
             self.transport.resume_reading()
-        if self._reading is not None and self._current is None and not self._over:
+        if self._reading is not None and self._current is None and not (self._over or self._stalled):
             self._head_read(self._reading)
 
     def _begin(self, turn: Turn) -> None:
@@ -361,11 +391,14 @@ class ServerConnection(asyncio.Protocol):
 
     def finished(self, turn: Turn, status: int, fault: Fault | None = None) -> None:
         """The response was sent to its end; ``fault`` is what is to happen now."""
+        if self._over:
+            return
         self.service.recorder.answered(turn.entry, status)
         self._current = self._task = None
         if fault is not None:
             self._after_response(fault)
         elif not turn.request.keep_alive:
+            self._end_exchanges(Outcome.SERVER_STOPPED)
             self.shut(Closer.SERVER)
 
     def unanswered(self, turn: Turn) -> None:
@@ -398,7 +431,7 @@ class ServerConnection(asyncio.Protocol):
             self._mute = True
             self.transport.write_eof()
         elif not isinstance(fault, AtMoment):
-            self.shut(Closer.FAULT)
+            self.cut(fault)
         elif fault.at is Moment.NEXT_REQUEST and not (self._turns or self._reading or self._in_head):
             self._next_fault = fault
         else:
@@ -472,12 +505,22 @@ class ServerConnection(asyncio.Protocol):
         turns = [turn for turn in (self._current, *self._turns, self._reading) if turn is not None]
         if self._in_head:
             turns.append(self._partial())
+            self._in_head = False
         if self._reading is not None and self._body:
             self._keep_body(self._reading, complete=False)
         for turn in turns:
             self.service.recorder.ended(turn.entry, outcome)
         self._current = None
         self._turns.clear()
+
+    def forget_fault(self) -> None:
+        """Let the next request pass, whatever was planned for it."""
+        self._next_fault = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether either side has ended it."""
+        return self._over
 
     @property
     def is_mute(self) -> bool:

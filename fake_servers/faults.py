@@ -318,6 +318,6 @@ def _seconds(
 def _whole(name: str, value: int, *, minimum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise ScenarioError(
-            f"{name}={value!r} is out of range; allowed are whole numbers from {minimum} up, as in {name}={minimum + 16}"
+            f"{name}={value!r} is out of range; allowed are whole numbers from {minimum} up, as in {name}=17"
         )
     return value

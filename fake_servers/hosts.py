@@ -51,6 +51,7 @@ class ThreadHost:
         self._thread = threading.Thread(target=self._run, name=f"fake-server-{listening.getsockname()[1]}", daemon=True)
         self._thread.start()
         self.thread_id: int | None = self._thread.ident
+        self.call(Listener.open)
 
     def call(self, action: Callable[[Listener], Result]) -> Result:
         """Do something in the server's loop, and wait for its result.
@@ -90,7 +91,6 @@ class ThreadHost:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.call_soon(self._listener.open)
             self._loop.run_forever()
             self._loop.run_until_complete(_wind_up(self._service, self._listener))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
@@ -106,7 +106,7 @@ class ThreadHost:
 
 async def _wind_up(service: Service, listener: Listener) -> None:
     """Stop serving: no connection, task or socket stays behind."""
-    listener.close()
+    await listener.close()
     service.wind_up()
     for connection in tuple(service.connections):
         connection.abort(Outcome.SERVER_STOPPED)

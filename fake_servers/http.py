@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -42,7 +42,7 @@ class Request:
     ) -> None:
         self.method = method
         self.target = target
-        self.path = _path_of(target)
+        self.path = path_of(target)
         self.raw_headers = raw_headers
         self.body = body
         self.http_version = http_version
@@ -59,7 +59,8 @@ class Request:
     @property
     def query(self) -> dict[str, str]:
         """The query's parameters; of a repeated name, the last value."""
-        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+        query = self.target.partition("#")[0].partition("?")[2]
+        return dict(parse_qsl(query, keep_blank_values=True))
 
     def json(self) -> Any:
         """Decode the body as JSON.
@@ -119,8 +120,8 @@ class Response:
     def head(self) -> bytes:
         """The status line and header fields as they go onto the wire, without the final empty line."""
         if self._head is None:
-            length = () if self.status in _NO_BODY else (("Content-Length", str(len(self.body))),)
-            self._head = encode_head(self.status, (*self.headers, *length))
+            head = encode_head(self.status, self.headers)
+            self._head = head if self.status in _NO_BODY else b"%bContent-Length: %d\r\n" % (head, len(self.body))
         return self._head
 
     def __repr__(self) -> str:
@@ -171,17 +172,18 @@ def has_body(method: str, status: int) -> bool:
 def encode(request: Request, response: Response) -> bytes:
     """A response as it goes onto the wire in answer to this request."""
     body = response.body if has_body(request.method, response.status) else b""
-    return response.head + persistence(request) + b"\r\n" + body
+    return b"%b%b\r\n%b" % (response.head, persistence(request), body)
 
 
 def persistence(request: Request) -> bytes:
     """The header field that says whether the connection stays open, where the version's default does not."""
-    if not request.keep_alive:
-        return b"Connection: close\r\n"
-    return b"Connection: keep-alive\r\n" if request.http_version == "1.0" else b""
+    if request.keep_alive:
+        return b"Connection: keep-alive\r\n" if request.http_version == "1.0" else b""
+    return b"Connection: close\r\n"
 
 
-def encode_head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:
+@lru_cache(maxsize=1024)
+def encode_head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
     """A status line and header fields as bytes, without the empty line that ends them."""
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
     return status_line(status) + fields.encode("latin-1")
@@ -232,7 +234,10 @@ def check_status(status: int) -> int:
     return status
 
 
-def _path_of(target: str) -> str:
-    if target.startswith("/"):
-        return target.partition("?")[0]
-    return urlsplit(target).path or "/" if "://" in target else target
+def path_of(target: str) -> str:
+    """The path of a request target in origin form or absolute form (RFC 9112, section 3.2)."""
+    path = target.partition("?")[0]
+    if path.startswith("/") or "://" not in path:
+        return path
+    _, slash, rest = path.partition("://")[2].partition("/")
+    return slash + rest or "/"

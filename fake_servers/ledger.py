@@ -63,15 +63,17 @@ class Ledger:
     @property
     def in_flight(self) -> int:
         """How many exchanges are in flight: request fully received, response not finished."""
-        return self._recorder.all.in_flight
+        return self._recorder.in_flight
 
     @property
     def peak_in_flight(self) -> int:
         """How many exchanges were in flight together at the most."""
-        return self._recorder.all.peak_in_flight
+        return self._recorder.peak_in_flight
 
     def peak(self, on: str = "*") -> int:
         """How many of the exchanges that ``on`` means were in flight together at the most."""
+        if on == "*":
+            return self.peak_in_flight
         totals = self._totals(on)
         if len(totals) == 1:
             return totals[0].peak_in_flight
@@ -79,6 +81,8 @@ class Ledger:
 
     def count(self, on: str = "*") -> int:
         """How many requests arrived, be it in part."""
+        if on == "*":
+            return self._recorder.begun_exchanges
         return sum(totals.count for totals in self._totals(on))
 
     def executions(self, on: str = "*") -> int:
@@ -91,10 +95,10 @@ class Ledger:
 
     def makespan(self, on: str = "*") -> float:
         """Seconds from the first request received to the last response finished; 0 before there is one."""
-        totals = [totals for totals in self._totals(on) if totals.finished]
-        if not totals:
-            return 0.0
-        return max(t.last_finished_at for t in totals) - min(t.first_received_at for t in totals)
+        totals = self._totals(on)
+        begins = [t.first_received_at for t in totals if t.first_received_at is not None]
+        ends = [t.last_finished_at for t in totals if t.last_finished_at is not None]
+        return max(ends) - min(begins) if begins and ends else 0.0
 
     def speedup(self, on: str = "*") -> float:
         """Sum of service times divided by makespan: 1 for a serial client, n for n calls side by side.
@@ -165,8 +169,6 @@ class Ledger:
         pattern = Pattern.parse(on)
         recorder = self._recorder
         with recorder.lock:
-            if on == "*":
-                return [recorder.all]
             if pattern.is_exact:
                 totals = recorder.routes.get((pattern.method or "", pattern.path or ""))
                 return [] if totals is None else [totals]
@@ -185,13 +187,15 @@ class Ledger:
 
 
 def _most_together(exchanges: Iterable[Exchange]) -> int:
-    steps: list[tuple[float, int]] = []
+    # At one instant, what ends goes first, then what begins, then one by one what begins and ends.
+    steps: list[tuple[float, int, int]] = []
     for exchange in exchanges:
-        if exchange.received_at is not None:
-            steps.append((exchange.received_at, 1))
-            steps.append((float("inf") if exchange.ended_at is None else exchange.ended_at, -1))
+        begin, end = exchange.received_at, exchange.ended_at
+        if begin is not None:
+            steps.append((begin, 2 if begin == end else 1, 1))
+            steps.append((float("inf") if end is None else end, 2 if begin == end else 0, -1))
     together = most = 0
-    for _, step in sorted(steps):
+    for *_, step in sorted(steps, key=lambda step: step[:2]):
         together += step
         most = max(most, together)
     return most

@@ -76,15 +76,15 @@ class Listener:
         self._loop.add_reader(self._socket.fileno(), self._accept)
         self.meet_faults()
 
-    def close(self) -> None:
-        """Accept no more, and give the port back."""
+    async def close(self) -> None:
+        """Accept no more, give the port back, and wait for the connections that are being made."""
         self._closed = True
         self._stop_filling()
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
-        for task in self._handshakes:
-            task.cancel()
+        if self._handshakes:
+            await asyncio.wait(self._handshakes)
 
     def forget(self) -> None:
         """Count accepted connections from 0 again, for faults that act after some."""
@@ -115,10 +115,9 @@ class Listener:
 
     def _welcome(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
         accepted.setblocking(False)
-        entry = self._service.recorder.connection_opened(peer)
 
         def protocol() -> ServerConnection:
-            return ServerConnection(self._service, entry, self._loop)
+            return ServerConnection(self._service, peer, self._loop)
 
         task: asyncio.Task[object] = self._loop.create_task(self._loop.connect_accepted_socket(protocol, accepted))
         self._handshakes.add(task)

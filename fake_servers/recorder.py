@@ -12,7 +12,7 @@ from hashlib import blake2b
 from threading import Condition, RLock
 
 from fake_servers.faults import Fault
-from fake_servers.http import RawHeaders
+from fake_servers.http import RawHeaders, path_of
 from fake_servers.records import Closer, Connection, Exchange, Outcome
 
 __all__ = ["ConnectionEntry", "ExchangeEntry", "Recorder", "Totals"]
@@ -24,7 +24,7 @@ _OTHER_PATHS = "/(other paths)"
 
 
 class Totals:
-    """What is counted for ever: of one method and path, or of all of them."""
+    """What is counted for ever, for one method and path."""
 
     __slots__ = (
         "count",
@@ -44,8 +44,8 @@ class Totals:
         self.in_flight = 0
         self.peak_in_flight = 0
         self.service_time = 0.0
-        self.first_received_at = float("inf")
-        self.last_finished_at = float("-inf")
+        self.first_received_at: float | None = None
+        self.last_finished_at: float | None = None
 
 
 _NONE = Totals()
@@ -133,7 +133,7 @@ class ExchangeEntry:
 
     @property
     def path(self) -> str:
-        return self.target.partition("?")[0]
+        return path_of(self.target)
 
     def freeze(self) -> Exchange:
         if self.record is not None:
@@ -183,7 +183,7 @@ class Recorder:
             self.connections.clear()
             self.exchanges.clear()
             self.routes: dict[tuple[str, str], Totals] = {}
-            self.all = Totals()
+            self.begun_exchanges = self.in_flight = self.peak_in_flight = 0
             self.opened = self.open = self.peak_connections = 0
             for entry in survivors:
                 self._count_in(entry)
@@ -235,12 +235,15 @@ class Recorder:
             if not entry.number:
                 self._begin(entry, now)
             entry.received_at = now
-            for totals in (self.all, entry.totals):
-                totals.in_flight += 1
-                if totals.in_flight > totals.peak_in_flight:
-                    totals.peak_in_flight = totals.in_flight
-                if now < totals.first_received_at:
-                    totals.first_received_at = now
+            self.in_flight += 1
+            if self.in_flight > self.peak_in_flight:
+                self.peak_in_flight = self.in_flight
+            totals = entry.totals
+            totals.in_flight += 1
+            if totals.in_flight > totals.peak_in_flight:
+                totals.peak_in_flight = totals.in_flight
+            if totals.first_received_at is None:
+                totals.first_received_at = now
             if self.watched:
                 self._notify()
 
@@ -248,7 +251,6 @@ class Recorder:
         """The handler was entered, or, after a wait for a slot, began its work."""
         with self.lock:
             entry.executed_at = self.clock()
-            self.all.executions += 1
             entry.totals.executions += 1
             if self.watched:
                 self._notify()
@@ -270,12 +272,11 @@ class Recorder:
             entry.finished_at = now
             entry.status = status
             self._ended(entry, Outcome.ANSWERED, now)
-            service_time = now - entry.received_at - entry.waited if entry.received_at is not None else 0.0
-            for totals in (self.all, entry.totals):
-                totals.finished += 1
-                totals.service_time += service_time
-                if now > totals.last_finished_at:
-                    totals.last_finished_at = now
+            totals = entry.totals
+            totals.finished += 1
+            totals.last_finished_at = now
+            if entry.received_at is not None:
+                totals.service_time += now - entry.received_at - entry.waited
             if self.watched:
                 self._notify()
 
@@ -291,17 +292,17 @@ class Recorder:
         entry.outcome = outcome
         entry.ended_at = now
         if entry.received_at is not None:
-            self.all.in_flight -= 1
+            self.in_flight -= 1
             entry.totals.in_flight -= 1
 
     def _begin(self, entry: ExchangeEntry, now: float) -> None:
         key = (entry.method, entry.path)
         totals = entry.totals = self.routes.get(key) or self._new_route(*key)
-        overall, connection = self.all, entry.connection
-        overall.count += 1
+        connection = entry.connection
+        self.begun_exchanges += 1
         totals.count += 1
         connection.exchanges += 1
-        entry.number = overall.count
+        entry.number = self.begun_exchanges
         entry.sequence = connection.exchanges
         entry.begun_at = now
         self.exchanges.append(entry)

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from multidict import CIMultiDictProxy
 
 from fake_servers.faults import Fault
-from fake_servers.http import RawHeaders, decode_headers
+from fake_servers.http import RawHeaders, decode_headers, path_of
 from fake_servers.words import Word
 
 __all__ = ["Closer", "Connection", "Exchange", "Outcome", "Progress"]
@@ -117,8 +117,8 @@ class Exchange:
 
     @property
     def path(self) -> str:
-        """The target without its query."""
-        return self.target.partition("?")[0]
+        """The target's path, without query and, in absolute form, without host."""
+        return path_of(self.target)
 
     @property
     def route(self) -> str:

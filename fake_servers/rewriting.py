@@ -67,14 +67,15 @@ def _exchange_steps(recorder: Recorder, record: Exchange, entries: dict[int, Con
             recorder.ended(entry, record.outcome)
         entry.finished_at = record.finished_at
 
+    # An exchange that ends at the instant another begins is not in flight with it, and those that begin and
+    # end at one instant come one by one.
+    instant = record.ended_at is not None and record.ended_at in {record.begun_at, record.received_at}
     yield record.begun_at, 2, begin
     if record.received_at is not None:
-        yield record.received_at, 3, lambda: recorder.received(entry)
+        yield record.received_at, 6 if instant else 3, lambda: recorder.received(entry)
     if record.executed_at is not None:
-        yield record.executed_at, 4, lambda: recorder.executed(entry)
+        yield record.executed_at, 6 if instant else 4, lambda: recorder.executed(entry)
     if record.first_byte_at is not None:
-        yield record.first_byte_at, 5, lambda: recorder.first_byte(entry, record.status or 200)
+        yield record.first_byte_at, 6 if instant else 5, lambda: recorder.first_byte(entry, record.status or 200)
     if record.ended_at is not None:
-        # An exchange that ends at the instant another begins is not in flight with it.
-        instant = record.ended_at in {record.begun_at, record.received_at}
         yield record.ended_at, 6 if instant else 1, end

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from types import CodeType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from fake_servers.errors import FakeServerError
 from fake_servers.http import Request, Response, Stream
@@ -17,10 +17,7 @@ from fake_servers.records import Outcome
 from fake_servers.routing import Router
 from fake_servers.scenario import ScenarioRun
 
-if TYPE_CHECKING:
-    from fake_servers.engine import ServerConnection
-
-__all__ = ["Answer", "Handler", "Limits", "Route", "Service"]
+__all__ = ["Answer", "Handler", "Limits", "Route", "Served", "Service"]
 
 Answer = Response | Stream
 Result = TypeVar("Result")
@@ -33,6 +30,25 @@ class Limits:
 
     head: int = 64 * 1024
     body: int = 16 * 1024 * 1024
+
+
+class Served(Protocol):
+    """A connection, as far as its service deals with it."""
+
+    entry: ConnectionEntry
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is open with no exchange in progress."""
+        ...
+
+    def abort(self, outcome: Outcome) -> None:
+        """Close at once, whatever is going on."""
+        ...
+
+    def forget_fault(self) -> None:
+        """Let go a fault that waits for the next request."""
+        ...
 
 
 class Route:
@@ -66,7 +82,7 @@ class Service:
         self.limits = limits
         self.time_scale = time_scale
         self.router: Router[Route] = Router()
-        self.connections: set[ServerConnection] = set()
+        self.connections: set[Served] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._work: set[asyncio.Task[Any]] = set()
         self.errors: list[FakeServerError] = []
@@ -127,7 +143,9 @@ class Service:
         """Close the connections that are not idle, let go what is held, and return those that stay open."""
         self.wind_up()
         for connection in tuple(self.connections):
-            if not connection.is_idle:
+            if connection.is_idle:
+                connection.forget_fault()
+            else:
                 connection.abort(Outcome.SERVER_STOPPED)
         idle = [connection.entry for connection in self.connections if connection.is_idle]
         return sorted(idle, key=lambda entry: entry.number)
@@ -151,8 +169,8 @@ class Service:
 
 
 def _may_wait(handler: Handler) -> bool:
-    """Whether a coroutine function can suspend at all: every ``await`` compiles to GET_AWAITABLE."""
-    code = getattr(inspect.unwrap(handler), "__code__", None)
+    """Whether a coroutine function can suspend at all: what waits compiles to GET_AWAITABLE or GET_ANEXT."""
+    code = getattr(handler, "__code__", None)
     if not isinstance(code, CodeType):
         return True
-    return any(step.opname == "GET_AWAITABLE" for step in dis.get_instructions(code))
+    return any(step.opname in {"GET_AWAITABLE", "GET_ANEXT"} for step in dis.get_instructions(code))

@@ -114,11 +114,13 @@ def for_each(
     describe: Callable[[str, OSError], str],
 ) -> int:
     """Do something to each operand; report the ones that fail and carry on, as coreutils do."""
-    status = 0
-    for name in names:
+
+    def failed(name: str) -> bool:
         try:
             act(name)
         except OSError as error:
             process.complain(describe(name, error))
-            status = 1
-    return status
+            return True
+        return False
+
+    return int(sum(map(failed, names)) > 0)
