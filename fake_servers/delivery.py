@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator
 from contextlib import aclosing
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from fake_servers.faults import AtMoment, Fault, HalfClose, Malformed, Moment, Paced, Substitute, WrongLength
 from fake_servers.http import Request, Response
@@ -16,7 +16,9 @@ from fake_servers.scenario import Plan
 from fake_servers.service import Answer, Service
 from fake_servers.wire import encoded
 
-__all__ = ["Turn", "acts_at", "serve"]
+__all__ = ["LARGE_BODY", "Turn", "acts_at", "serve"]
+
+LARGE_BODY: Final = 64 * 1024  #: beyond it, a response is in flight until the operating system has taken it
 
 
 class Turn(NamedTuple):
@@ -34,6 +36,8 @@ class Outlet(Protocol):
     service: Service
 
     def execute(self, turn: Turn, *, may_wait: bool) -> Answer | Awaitable[Answer] | None: ...
+
+    def answer(self, turn: Turn, response: Response) -> None: ...
 
     def write(self, data: bytes) -> None: ...
 
@@ -78,6 +82,9 @@ async def serve(outlet: Outlet, turn: Turn, result: Answer | Awaitable[Answer] |
     if outlet.is_over:  # the handler was cancelled, and answered all the same
         return
     if acts_at(fault, Moment.EXECUTED) and await outlet.suffer(fault):
+        return
+    if fault is None and isinstance(answer, Response) and len(answer.body) <= LARGE_BODY:
+        outlet.answer(turn, answer)
         return
     if outlet.is_mute:
         outlet.unanswered(turn)

@@ -29,11 +29,11 @@ _START: Final = (Field("config", dict),)
 _CONFIG: Final = (
     Field("image", str),
     Field("cwd", str, "/"),
-    Field("env", dict, {}),
-    Field("forward_env", list, []),
+    Field("env", dict, {}, items=str),
+    Field("forward_env", list, [], items=str),
     Field("timeout", (int, float), 1800),
     Field("executable", str, "docker"),
-    Field("run_args", list, ["--rm"]),
+    Field("run_args", list, ["--rm"], items=str),
     Field("container_timeout", str, "6h"),
     Field("pull_timeout", (int, float), 400),
 )
@@ -42,8 +42,8 @@ _EXECUTE: Final = (
     Field("command", str),
     Field("cwd", str, ""),
     Field("timeout", (int, float), 1800),
-    Field("env", dict, {}),
-    Field("forward_env", list, []),
+    Field("env", dict, {}, items=str),
+    Field("forward_env", list, [], items=str),
     Field("executable", str, "docker"),
 )
 _CLEANUP: Final = (Field("container_id", str), Field("executable", str, "docker"))

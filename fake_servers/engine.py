@@ -13,7 +13,7 @@ from typing import Final, cast
 
 import httptools
 
-from fake_servers.delivery import Turn, acts_at, serve
+from fake_servers.delivery import LARGE_BODY, Turn, acts_at, serve
 from fake_servers.errors import FakeServerError
 from fake_servers.faults import AtMoment, Fault, HalfClose, Moment, Reset, Stall
 from fake_servers.http import RawHeaders, Request, Response, encode
@@ -26,7 +26,6 @@ __all__ = ["ServerConnection"]
 
 _MOST_PIPELINED: Final = 128
 _MOST_WITHHELD: Final = 1024 * 1024
-_LARGE_BODY: Final = 64 * 1024
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -353,11 +352,11 @@ class ServerConnection(asyncio.Protocol):
     def _begin(self, turn: Turn) -> None:
         self._current = turn
         if turn.refusal is not None:
-            self._answer(turn, turn.refusal)
+            self.answer(turn, turn.refusal)
             return
         result = None if turn.plan is not None else self.execute(turn, may_wait=False)
-        if type(result) is Response and len(result.body) <= _LARGE_BODY:
-            self._answer(turn, result)
+        if type(result) is Response and len(result.body) <= LARGE_BODY:
+            self.answer(turn, result)
         else:
             self._task = self.service.start(self._serve(turn, result))
 
@@ -372,16 +371,24 @@ class ServerConnection(asyncio.Protocol):
         service.recorder.executed(turn.entry)
         return service.respond_now(turn.request, route)
 
-    def _answer(self, turn: Turn, response: Response) -> None:
+    def answer(self, turn: Turn, response: Response) -> None:
+        """Send a whole response at once."""
         if self._mute:
             self.unanswered(turn)
         else:
+            # Recorded first: a client that has its answer finds it in the ledger.
+            self.service.recorder.answered(turn.entry, response.status)
             self.write(encode(turn.request, response))
-            self.finished(turn, response.status)
+            self._conclude(turn, None)
 
     async def _serve(self, turn: Turn, result: Answer | Awaitable[Answer] | None) -> None:
         try:
             await serve(self, turn, result)
+        except asyncio.CancelledError:
+            if not self._over:  # it was not the connection's end that cancelled it, but the handler itself
+                self._task = None
+                self.abort(Outcome.HANDLER_FAILED)
+            raise
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is kept and raised in the test
             self.service.failed(turn.request, error)
             self._task = None
@@ -391,9 +398,11 @@ class ServerConnection(asyncio.Protocol):
 
     def finished(self, turn: Turn, status: int, fault: Fault | None = None) -> None:
         """The response was sent to its end; ``fault`` is what is to happen now."""
-        if self._over:
-            return
-        self.service.recorder.answered(turn.entry, status)
+        if not self._over:
+            self.service.recorder.answered(turn.entry, status)
+            self._conclude(turn, fault)
+
+    def _conclude(self, turn: Turn, fault: Fault | None) -> None:
         self._current = self._task = None
         if fault is not None:
             self._after_response(fault)

@@ -59,6 +59,8 @@ class ThreadHost:
         Raises:
             FakeServerError: the loop does not answer, because a handler blocks it.
         """
+        if threading.get_ident() == self._thread.ident:
+            return action(self._listener)
         done = threading.Event()
         results: list[Result] = []
         errors: list[BaseException] = []

@@ -154,6 +154,8 @@ class Stream:
         content_type: str | None = None,
         length: int | None = None,
     ) -> None:
+        if length is not None and length < 0:
+            raise ScenarioError(f"length={length!r} is no size; allowed are None or bytes from 0 up, as in length=9")
         self.chunks = chunks
         self.status = check_status(status)
         self.headers = header_pairs(headers, content_type)

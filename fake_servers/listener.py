@@ -67,7 +67,7 @@ class Listener:
         self._filler: socket.socket | None = None
         self._filler_name: tuple[str, int] | None = None
         self._accepted = 0
-        self._paused = False
+        self._pauses = 0
         self._closed = False
         self._handshakes: set[asyncio.Task[object]] = set()
 
@@ -110,7 +110,7 @@ class Listener:
             self._welcome(accepted, peer)
             self._accepted += 1
             self.meet_faults()
-            if self._paused:
+            if self._pauses:
                 return
 
     def _welcome(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
@@ -138,14 +138,14 @@ class Listener:
             self._fill()
 
     def _pause(self, seconds: float) -> None:
-        self._paused = True
+        self._pauses += 1
         self._loop.remove_reader(self._socket.fileno())
         self._loop.call_later(seconds, self._go_on)
 
     def _go_on(self) -> None:
-        if self._closed:
+        self._pauses -= 1
+        if self._closed or self._pauses:
             return
-        self._paused = False
         self._stop_filling()
         if self._socket.fileno() < 0:
             self._socket = listen(*self._name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, TypeVar
@@ -20,18 +21,28 @@ from fake_servers.rendezvous import Rendezvous
 from fake_servers.scenario import Injection, Scenario, ScenarioRun
 from fake_servers.service import Handler, Limits, Route, Service
 
-__all__ = ["FakeServer", "HostKind", "started_servers"]
+__all__ = ["FakeServer", "HostKind", "forget_stopped_servers", "started_servers"]
 
 HostKind = Literal["thread", "loop"]
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 Self = TypeVar("Self", bound="FakeServer")
 
 _started: WeakSet[FakeServer] = WeakSet()
+#: Keeps the latest from being collected, so that a server which nobody holds any more can still be looked at.
+_latest: deque[FakeServer] = deque(maxlen=64)
 
 
 def started_servers() -> list[FakeServer]:
     """The servers of this process that were started and still exist, running or stopped, in order of start."""
     return sorted(_started, key=lambda server: server.started_at)
+
+
+def forget_stopped_servers() -> None:
+    """Let `started_servers` forget those that are stopped."""
+    for server in started_servers():
+        if not server.is_running:
+            _started.discard(server)
+    _latest.clear()
 
 
 class FakeServer:
@@ -273,6 +284,7 @@ class FakeServer:
         self.ledger._loop_thread = self._host.thread_id
         self.started_at = time.monotonic()
         _started.add(self)
+        _latest.append(self)
 
     def _remember_open(self) -> None:
         self.open_at_stop = tuple(c.number for c in self.ledger.connections if c.is_open)

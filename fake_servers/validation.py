@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,11 +18,19 @@ _NAMES: Final = {str: "string", dict: "object", list: "array", (int, float): "nu
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a JSON object: its name, its type, and its default where it may be left out."""
+    """One field of a JSON object.
+
+    Args:
+        name: as it stands in the object.
+        type: what it must be; a number must be finite.
+        default: what it is where it is left out; without one, it must be there.
+        items: what the elements of a list, or the values of an object, must be.
+    """
 
     name: str
     type: type | tuple[type, ...]
     default: Any = _REQUIRED
+    items: type | None = None
 
 
 class Invalid(ValueError):
@@ -61,23 +70,37 @@ def read(value: Any, fields: Iterable[Field], *, at: tuple[str, ...]) -> dict[st
     problems: list[dict[str, Any]] = []
     for field in fields:
         given = value.get(field.name, _REQUIRED)
-        if given is _REQUIRED and field.default is not _REQUIRED:
-            result[field.name] = copy.copy(field.default)
-        elif given is _REQUIRED:
-            problems.append(_problem((*at, field.name), "Field required", "missing"))
-        elif not _fits(given, field.type):
-            name = _NAMES.get(field.type, str(field.type))
-            problems.append(_problem((*at, field.name), f"Input should be a valid {name}", f"{name}_type"))
-        else:
+        if given is not _REQUIRED:
+            problems += _mismatches(given, field, (*at, field.name))
             result[field.name] = given
+        elif field.default is not _REQUIRED:
+            result[field.name] = copy.copy(field.default)
+        else:
+            problems.append(_problem((*at, field.name), "Field required", "missing"))
     if problems:
         raise Invalid(problems)
     return result
+
+
+def _mismatches(value: Any, field: Field, at: tuple[str | int, ...]) -> list[dict[str, Any]]:
+    if not _fits(value, field.type):
+        return [_wrong_type(at, field.type)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return [_problem(at, "Input should be a finite number", "finite_number")]
+    if field.items is None:
+        return []
+    elements = value.items() if isinstance(value, dict) else enumerate(value)
+    return [_wrong_type((*at, key), field.items) for key, element in elements if not _fits(element, field.items)]
+
+
+def _wrong_type(at: tuple[str | int, ...], kind: type | tuple[type, ...]) -> dict[str, Any]:
+    name = _NAMES.get(kind, str(kind))
+    return _problem(at, f"Input should be a valid {name}", f"{name}_type")
 
 
 def _fits(value: Any, kind: type | tuple[type, ...]) -> bool:
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
-def _problem(at: tuple[str, ...], message: str, kind: str) -> dict[str, Any]:
+def _problem(at: tuple[str | int, ...], message: str, kind: str) -> dict[str, Any]:
     return {"type": kind, "loc": list(at), "msg": message}

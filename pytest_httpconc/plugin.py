@@ -155,20 +155,21 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     finally:
         for server in () if test is None else test.owned:
             server.stop()
+        _forget_stopped()
     return result
 
 
 def _check(item: pytest.Item, test: Test) -> None:
     """Look at every server that the test used; fail it once, with everything that was found."""
     __tracebackhide__ = True
-    policy = _policy(item)
     used = _used(test)
     if not used:
-        if policy.needs_a_server and item.get_closest_marker("httpconc") is not None:
+        if item.get_closest_marker("httpconc") is not None and _policy(item).needs_a_server:
             pytest.fail(
                 f"the httpconc marker of {item.name} asks for a check, but the test used no fake server", pytrace=False
             )
         return
+    policy = _policy(item)
     from pytest_httpconc.assertions import raise_on
 
     for server in test.owned:
@@ -251,6 +252,12 @@ def _started() -> list[FakeServer]:
     """The servers of this process; none, without an import, where nothing has used one."""
     module = sys.modules.get("fake_servers.server")
     return [] if module is None else module.started_servers()
+
+
+def _forget_stopped() -> None:
+    module = sys.modules.get("fake_servers.server")
+    if module is not None:
+        module.forget_stopped_servers()
 
 
 def _watch(server: FakeServer, *, from_its_start: bool = False) -> Watched:

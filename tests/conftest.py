@@ -5,6 +5,7 @@ import asyncio
 # pytester forgets what a run in this process imported; what is imported here is the same in every such run.
 import aiohttp  # noqa: F401
 import httpx  # noqa: F401
+import pytest
 import requests  # noqa: F401
 
 import fake_servers  # noqa: F401
@@ -14,3 +15,20 @@ import pytest_httpconc.assertions  # noqa: F401
 asyncio.set_event_loop(None)
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """Run a test file's source in a process of its own: what a client with a bug leaves must reach no other test.
+
+    Only our plugin is loaded, and those that are named.
+    """
+
+    def run(source, *arguments, plugins=(), ini=""):
+        pytester.makepyfile(source)
+        pytester.makeini(f"[pytest]\nhttpconc_grace = 0.2\n{ini}")
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        names = ["pytest_httpconc.plugin", "no:cacheprovider", *plugins]
+        return pytester.runpytest_subprocess(*(part for name in names for part in ("-p", name)), *arguments)
+
+    return run
