@@ -16,7 +16,7 @@ import httptools
 from fake_servers.delivery import LARGE_BODY, Turn, acts_at, serve
 from fake_servers.errors import FakeServerError
 from fake_servers.faults import AtMoment, Fault, HalfClose, Moment, Reset, Stall
-from fake_servers.http import RawHeaders, Request, Response, encode
+from fake_servers.http import Request, Response, encode
 from fake_servers.recorder import ConnectionEntry, ExchangeEntry
 from fake_servers.records import Closer, Outcome
 from fake_servers.service import Answer, Service
@@ -26,6 +26,7 @@ __all__ = ["ServerConnection"]
 
 _MOST_PIPELINED: Final = 128
 _MOST_WITHHELD: Final = 1024 * 1024
+_METHODS: Final = {name.encode(): name for name in ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")}
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -79,7 +80,7 @@ class ServerConnection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._withheld = bytearray()
         self._url = b""
-        self._headers: RawHeaders = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._body_size = 0
         self._fed = 0
@@ -158,14 +159,16 @@ class ServerConnection(asyncio.Protocol):
             return
         parser = self._parser
         service = self.service
+        headers = tuple(self._headers)
+        method = parser.get_method()
         request = Request(
-            parser.get_method().decode("latin-1"),
+            _METHODS.get(method) or method.decode("latin-1"),
             self._url.decode("utf-8", "surrogateescape"),
-            self._headers,
+            headers,
             http_version=parser.get_http_version(),
             keep_alive=parser.should_keep_alive(),
         )
-        entry = ExchangeEntry(self.entry, request.method, request.target, self._headers)
+        entry = ExchangeEntry(self.entry, request.method, request.target, request.path, headers)
         plan = service.run.plan(request.method, request.path) if service.run.plans_requests else None
         self._reading = Turn(entry, request, plan)
         if self._body_size:
@@ -207,9 +210,10 @@ class ServerConnection(asyncio.Protocol):
     def _feed(self, data: bytes) -> None:
         self._fed = len(data)
         self._mixed = False
-        rest = data
-        while rest:
-            rest = self._parse(rest)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+            self._stumble(data, error)
         if self._reading is not None and not self._reading.entry.number:
             self.service.recorder.begun(self._reading.entry)
         if self._in_head:
@@ -218,21 +222,23 @@ class ServerConnection(asyncio.Protocol):
             if max(self._head_blocks, self._head_size) > self.service.limits.head:
                 self._refuse_head()
 
-    def _parse(self, data: bytes) -> bytes:
-        """Feed the parser, and return what it left over."""
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
+    def _stumble(self, data: bytes, error: Exception) -> None:
+        """Deal with what stopped the parser."""
+        while isinstance(error, httptools.HttpParserUpgrade):
             # An offer to switch protocols may be ignored (RFC 9110, section 7.8).
+            data = data[error.args[0] :]
             self._parser = httptools.HttpRequestParser(self)
-            return data[upgrade.args[0] :]
-        except httptools.HttpParserCallbackError as error:
+            try:
+                self._parser.feed_data(data)
+            except (httptools.HttpParserUpgrade, httptools.HttpParserError) as another:
+                error = another
+            else:
+                return
+        if isinstance(error, httptools.HttpParserCallbackError):
             self.service.errors.append(FakeServerError(f"the engine failed: {error.__context__!r}"))
             self.abort(Outcome.HANDLER_FAILED)
-        except httptools.HttpParserError as error:
-            if not self._deaf:
-                self._refuse(400, f"malformed request: {error}")
-        return b""
+        elif not self._deaf:
+            self._refuse(400, f"malformed request: {error}")
 
     def _head_read(self, turn: Turn) -> None:
         """The head of the request whose turn it is has been read, and its body perhaps not."""
@@ -269,11 +275,16 @@ class ServerConnection(asyncio.Protocol):
             self._keep_body(turn, complete=True)
         else:
             turn.entry.body_complete = True
-        self.service.recorder.received(turn.entry)
-        if self._current is None and not self._turns and not self._stalled:
-            self._begin(turn)
-        else:
-            self._enqueue(turn)
+        service = self.service
+        if turn.plan is None and self._current is None and not (self._turns or self._stalled):
+            route = service.router.find(turn.request.method, turn.request.path)
+            if route is not None and route.immediate:
+                service.recorder.received(turn.entry, executed=True)
+                self._current = turn
+                self._respond(turn, service.respond_now(turn.request, route))
+                return
+        service.recorder.received(turn.entry)
+        self._enqueue(turn)
 
     def _keep_body(self, turn: Turn, *, complete: bool) -> None:
         turn.request.body = b"".join(self._body)
@@ -301,10 +312,10 @@ class ServerConnection(asyncio.Protocol):
 
     def _partial(self) -> Turn:
         """A request of which not even the head has come whole."""
-        url, headers = (self._url, self._headers) if self._in_head else (b"", [])
+        url, headers = (self._url, tuple(self._headers)) if self._in_head else (b"", ())
         method = self._parser.get_method().decode("latin-1") if url else ""
         request = Request(method, url.decode("utf-8", "surrogateescape"), headers)
-        entry = ExchangeEntry(self.entry, method, request.target, headers)
+        entry = ExchangeEntry(self.entry, method, request.target, request.path, headers)
         self.service.recorder.begun(entry)
         return Turn(entry, request, None)
 
@@ -354,7 +365,10 @@ class ServerConnection(asyncio.Protocol):
         if turn.refusal is not None:
             self.answer(turn, turn.refusal)
             return
-        result = None if turn.plan is not None else self.execute(turn, may_wait=False)
+        self._respond(turn, None if turn.plan is not None else self.execute(turn, may_wait=False))
+
+    def _respond(self, turn: Turn, result: Answer | Awaitable[Answer] | None) -> None:
+        """Answer with what a handler returned; what is not there yet, or large, is left to a task."""
         if type(result) is Response and len(result.body) <= LARGE_BODY:
             self.answer(turn, result)
         else:

@@ -16,9 +16,10 @@ from fake_servers.errors import ScenarioError
 __all__ = ["HeaderSource", "Request", "Response", "Stream"]
 
 HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
-RawHeaders = list[tuple[bytes, bytes]]
+RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 _NO_BODY: Final = frozenset({204, 304})
+_encode_json: Final = jsonlib.JSONEncoder().encode
 
 
 class Request:
@@ -108,7 +109,7 @@ class Response:
     @classmethod
     def json(cls, value: Any, *, status: int = 200, headers: HeaderSource | None = None) -> Response:
         """A response whose body is ``value`` as JSON."""
-        body = jsonlib.dumps(value).encode()
+        body = _encode_json(value).encode()
         return cls(body, status=status, headers=headers, content_type="application/json")
 
     @classmethod
@@ -173,8 +174,9 @@ def has_body(method: str, status: int) -> bool:
 
 def encode(request: Request, response: Response) -> bytes:
     """A response as it goes onto the wire in answer to this request."""
+    kept = request.keep_alive and request.http_version != "1.0"
     body = response.body if has_body(request.method, response.status) else b""
-    return b"%b%b\r\n%b" % (response.head, persistence(request), body)
+    return b"%b%b\r\n%b" % (response.head, b"" if kept else persistence(request), body)
 
 
 def persistence(request: Request) -> bytes:

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from threading import Condition, RLock
 
 from fake_servers.faults import Fault
-from fake_servers.http import RawHeaders, path_of
+from fake_servers.http import RawHeaders
 from fake_servers.records import Closer, Connection, Exchange, Outcome
 
 __all__ = ["ConnectionEntry", "ExchangeEntry", "Recorder", "Totals"]
@@ -97,6 +97,7 @@ class ExchangeEntry:
         "method",
         "number",
         "outcome",
+        "path",
         "raw_headers",
         "received_at",
         "record",
@@ -107,10 +108,13 @@ class ExchangeEntry:
         "waited",
     )
 
-    def __init__(self, connection: ConnectionEntry, method: str, target: str, raw_headers: RawHeaders) -> None:
+    def __init__(
+        self, connection: ConnectionEntry, method: str, target: str, path: str, raw_headers: RawHeaders
+    ) -> None:
         self.connection = connection
         self.method = method
         self.target = target
+        self.path = path
         self.raw_headers = raw_headers
         self.totals = _NONE
         self.number = 0
@@ -130,10 +134,6 @@ class ExchangeEntry:
         self.fault: Fault | None = None
         self.outcome = Outcome.IN_PROGRESS
         self.record: Exchange | None = None
-
-    @property
-    def path(self) -> str:
-        return path_of(self.target)
 
     def freeze(self) -> Exchange:
         if self.record is not None:
@@ -228,8 +228,8 @@ class Recorder:
                 entry.body = body[:KEPT_BODY]
                 entry.body_digest = blake2b(body).digest()
 
-    def received(self, entry: ExchangeEntry) -> None:
-        """A request was read to its end: it is in flight from now on."""
+    def received(self, entry: ExchangeEntry, *, executed: bool = False) -> None:
+        """A request was read to its end: it is in flight from now on, and perhaps executed at once."""
         with self.lock:
             now = self.clock()
             if not entry.number:
@@ -244,6 +244,9 @@ class Recorder:
                 totals.peak_in_flight = totals.in_flight
             if totals.first_received_at is None:
                 totals.first_received_at = now
+            if executed:
+                entry.executed_at = now
+                totals.executions += 1
             if self.watched:
                 self._notify()
 

@@ -99,7 +99,7 @@ class Exchange:
     sequence: int = 1
     method: str = "GET"
     target: str = "/"
-    raw_headers: RawHeaders | tuple[()] = ()
+    raw_headers: RawHeaders = ()
     body: bytes = b""
     body_size: int = 0
     body_digest: bytes | None = None
@@ -128,7 +128,7 @@ class Exchange:
     @property
     def headers(self) -> CIMultiDictProxy[str]:
         """The request's header fields, by case-insensitive name."""
-        return decode_headers(list(self.raw_headers))
+        return decode_headers(self.raw_headers)
 
     @property
     def fingerprint(self) -> str:

@@ -53,7 +53,8 @@ def _exchange_steps(recorder: Recorder, record: Exchange, entries: dict[int, Con
 
     def begin() -> None:
         nonlocal entry
-        entry = ExchangeEntry(entries[record.connection], record.method, record.target, list(record.raw_headers))
+        connection = entries[record.connection]
+        entry = ExchangeEntry(connection, record.method, record.target, record.path, record.raw_headers)
         recorder.begun(entry)
         entry.number, entry.sequence = record.number, record.sequence
         entry.fault, entry.waited = record.fault, record.waited

@@ -22,13 +22,13 @@ class Field:
 
     Args:
         name: as it stands in the object.
-        type: what it must be; a number must be finite.
+        kind: what it must be; a number must be finite.
         default: what it is where it is left out; without one, it must be there.
         items: what the elements of a list, or the values of an object, must be.
     """
 
     name: str
-    type: type | tuple[type, ...]
+    kind: type | tuple[type, ...]
     default: Any = _REQUIRED
     items: type | None = None
 
@@ -83,8 +83,8 @@ def read(value: Any, fields: Iterable[Field], *, at: tuple[str, ...]) -> dict[st
 
 
 def _mismatches(value: Any, field: Field, at: tuple[str | int, ...]) -> list[dict[str, Any]]:
-    if not _fits(value, field.type):
-        return [_wrong_type(at, field.type)]
+    if not _fits(value, field.kind):
+        return [_wrong_type(at, field.kind)]
     if isinstance(value, float) and not math.isfinite(value):
         return [_problem(at, "Input should be a finite number", "finite_number")]
     if field.items is None:

@@ -21,9 +21,7 @@ from fake_servers.shell.syntax import ShellError
 
 __all__ = ["Completed", "Filesystem", "Shell"]
 
-MAX_COMMAND = (
-    128 * 1024 - 1
-)  # bytes; Linux takes no longer argument (MAX_ARG_STRLEN), so neither does `bash -c`
+MAX_COMMAND = 128 * 1024 - 1  # bytes; Linux takes no longer argument (MAX_ARG_STRLEN), so neither does `bash -c`
 _CONTAINER_ERROR = "OCI runtime exec failed: exec failed: unable to start container process: {}: unknown\n"
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -46,9 +44,7 @@ class Shell:
     Commands may run at the same time: they interleave where they sleep.
     """
 
-    def __init__(
-        self, *, cwd: str = "/", env: Mapping[str, str] | None = None, sleep: Sleep = asyncio.sleep
-    ) -> None:
+    def __init__(self, *, cwd: str = "/", env: Mapping[str, str] | None = None, sleep: Sleep = asyncio.sleep) -> None:
         """Make a container with standard directories and no files.
 
         Args:

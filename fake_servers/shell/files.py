@@ -147,9 +147,7 @@ def _refuse_same(process: Process, command: str, source: str, target: str) -> No
     if node is present:
         raise UsageError(f"{command}: {quoted(source)} and {quoted(target)} are the same file")
     if isinstance(node, Directory) and present and not isinstance(present, Directory):
-        raise UsageError(
-            f"{command}: cannot overwrite non-directory {quoted(target)} with directory {quoted(source)}"
-        )
+        raise UsageError(f"{command}: cannot overwrite non-directory {quoted(target)} with directory {quoted(source)}")
     if isinstance(present, Directory) and not isinstance(node, Directory):
         raise UsageError(f"{command}: cannot overwrite directory {quoted(target)} with non-directory")
     return node
@@ -188,9 +186,7 @@ def ls(process: Process, args: list[str]) -> int:
     """List names one per line, in the order of their code points; `-l` with made-up owners and times."""
     options, names = _LS.parse(args)
     present = [name for name in names or ["."] if _is_there(process, name)]
-    directories = [
-        name for name in present if "d" not in options and process.filesystem.is_dir(process.path(name))
-    ]
+    directories = [name for name in present if "d" not in options and process.filesystem.is_dir(process.path(name))]
     files = sorted(name for name in present if name not in directories)
     blocks = [_lines(process, ((name, process.path(name)) for name in files), options)] if files else []
     for name in sorted(directories):

@@ -58,8 +58,7 @@ async def _run_stages(process: Process, commands: tuple[Command, ...]) -> int:
     """Run the commands of a pipe at the same time, each in a subshell; the last one's status counts."""
     pipes = [Pipe() for _ in commands[1:]]
     children = [
-        process.fork(stdin=source, stdout=sink)
-        for source, sink in zip((None, *pipes), (*pipes, None), strict=True)
+        process.fork(stdin=source, stdout=sink) for source, sink in zip((None, *pipes), (*pipes, None), strict=True)
     ]
     stages = [_run_stage(child, command) for child, command in zip(children, commands, strict=True)]
     results = await asyncio.gather(*stages, return_exceptions=True)

@@ -179,9 +179,7 @@ class Process:
     def fork(self, *, stdin: Source | None = None, stdout: Sink | None = None) -> Process:
         """A subshell: it shares the files and the budget, and keeps its changes of all else to itself."""
         outputs = self.outputs if stdout is None else {**self.outputs, 1: stdout}
-        return replace(
-            self, variables=self.variables.copy(), outputs=dict(outputs), stdin=stdin or self.stdin
-        )
+        return replace(self, variables=self.variables.copy(), outputs=dict(outputs), stdin=stdin or self.stdin)
 
     def path(self, name: str) -> str:
         """The path of an operand from the root, its `..` and trailing slash left for the filesystem."""

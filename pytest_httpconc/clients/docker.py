@@ -101,9 +101,7 @@ class RemoteDockerConfig:
             seconds = getattr(self, name)
             _require(0 < seconds < math.inf, name, seconds, "a finite number of seconds above 0", 1800)
         duration = _DURATION.fullmatch(self.container_timeout)
-        _require(
-            bool(duration), "container_timeout", self.container_timeout, "a number with s, m, h or d", "6h"
-        )
+        _require(bool(duration), "container_timeout", self.container_timeout, "a number with s, m, h or d", "6h")
 
     def as_json(self) -> dict[str, object]:
         """The `config` of a start request."""
@@ -322,15 +320,11 @@ def _may_start_again(error: Exception) -> bool:
     """Whether no connection was made, or the answer took too long; requests wraps urllib3's reasons."""
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)
-    return isinstance(error, requests.Timeout) or isinstance(
-        reason, NewConnectionError | TransportTimeoutError
-    )
+    return isinstance(error, requests.Timeout) or isinstance(reason, NewConnectionError | TransportTimeoutError)
 
 
 def _result(answer: dict[str, object]) -> ExecutionResult:
     output, returncode = answer.get("output"), answer.get("returncode")
     if not isinstance(output, str) or not isinstance(returncode, int):
-        raise _ServerError(
-            f"the answer lacks a text output or an integer returncode, and has {sorted(answer)}"
-        )
+        raise _ServerError(f"the answer lacks a text output or an integer returncode, and has {sorted(answer)}")
     return {"output": output, "returncode": returncode}

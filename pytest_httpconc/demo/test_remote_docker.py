@@ -31,9 +31,7 @@ def clients(*, legacy: Client, expected: str) -> pytest.MarkDecorator:
 
 
 @clients(legacy=RetryingEnvironment, expected="HC201")
-def test_commands_run_once(
-    fake_docker: FakeDockerServer, httpconc: HttpConc, client: Client, expected: str
-) -> None:
+def test_commands_run_once(fake_docker: FakeDockerServer, httpconc: HttpConc, client: Client, expected: str) -> None:
     """The connection breaks once the command was executed: the command must not run twice."""
     fake_docker.inject(Disconnect(at=Moment.EXECUTED), on="POST /execute", times=1)
     with client(server_url=fake_docker.url, image="python:3.11-slim") as environment:

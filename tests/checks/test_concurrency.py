@@ -25,9 +25,7 @@ def side_by_side(exchange):
     return side_by_side
 
 
-@pytest.mark.parametrize(
-    ("together", "found"), [(1, ["HC401"]), (2, ["HC403"]), (9, ["HC403"]), (10, []), (20, [])]
-)
+@pytest.mark.parametrize(("together", "found"), [(1, ["HC401"]), (2, ["HC403"]), (9, ["HC403"]), (10, []), (20, [])])
 def test_concurrency_is_told_by_how_many_were_in_flight_together(side_by_side, together, found):
     findings = find_low_concurrency(side_by_side(20, together), at_least=10)
     assert [finding.code for finding in findings] == found

@@ -207,9 +207,7 @@ class TestErrors:
             ((200, {"Content-Encoding": "gzip"}, b"no gzip"), ""),
         ],
     )
-    def test_a_wrong_answer_is_returned_and_the_connection_used_again(
-        self, answer: Answer, told: str
-    ) -> None:
+    def test_a_wrong_answer_is_returned_and_the_connection_used_again(self, answer: Answer, told: str) -> None:
         with serving(execute=answer) as server:
             with environment(server) as client:
                 result = client.execute("echo data >> file")

@@ -147,7 +147,7 @@ def test_details_are_kept_of_the_last_and_counts_for_ever():
     ledger = Ledger(recorder)
     for number in range(1, 11):
         connection = recorder.connection_opened(("127.0.0.1", number))
-        entry = ExchangeEntry(connection, "GET", f"/{number % 2}", [])
+        entry = ExchangeEntry(connection, "GET", f"/{number % 2}", f"/{number % 2}", ())
         now += 1
         recorder.received(entry)
         recorder.executed(entry)

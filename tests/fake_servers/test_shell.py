@@ -16,9 +16,7 @@ async def no_sleep(duration: float) -> None:
     await asyncio.sleep(0)
 
 
-def run(
-    command: str, *, shell: Shell | None = None, cwd: str = "", env: dict[str, str] | None = None
-) -> Completed:
+def run(command: str, *, shell: Shell | None = None, cwd: str = "", env: dict[str, str] | None = None) -> Completed:
     """Run a command in a container of its own, or in the given one."""
     return asyncio.run((shell or Shell(cwd="/work", sleep=no_sleep)).run(command, cwd=cwd, env=env))
 

@@ -66,7 +66,9 @@ def python(*arguments):
 
 
 def test_installed_plugin_is_loaded_and_can_be_kept_out():
-    assert "fake_docker" in python("-m", "pytest", "--fixtures", "--collect-only", "-q", "-p", "no:cacheprovider", __file__)
+    assert "fake_docker" in python(
+        "-m", "pytest", "--fixtures", "--collect-only", "-q", "-p", "no:cacheprovider", __file__
+    )
     without = python("-m", "pytest", "--markers", "-p", "no:httpconc")
     assert "httpconc" not in without
     assert "@pytest.mark.httpconc(*, leaks" in python("-m", "pytest", "--markers")
