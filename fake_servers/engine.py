@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Final, cast
 
-import httptools
-
 from fake_servers.delivery import LARGE_BODY, Turn, acts_at, serve
-from fake_servers.errors import FakeServerError
 from fake_servers.faults import AtMoment, Fault, HalfClose, Moment, Reset, Stall
-from fake_servers.http import Request, Response, encode
-from fake_servers.recorder import ConnectionEntry, ExchangeEntry
+from fake_servers.http import Response, encode
+from fake_servers.reading import RequestReader
 from fake_servers.records import Closer, Outcome
 from fake_servers.service import Answer, Service
 from fake_servers.sockets import reset_on_close, unsent
@@ -26,75 +23,39 @@ __all__ = ["ServerConnection"]
 
 _MOST_PIPELINED: Final = 128
 _MOST_WITHHELD: Final = 1024 * 1024
-_METHODS: Final = {name.encode(): name for name in ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")}
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class ServerConnection(asyncio.Protocol):
+class ServerConnection(RequestReader, asyncio.Protocol):
     """The server's end of one accepted connection."""
 
     __slots__ = (
-        "_body",
-        "_body_size",
         "_current",
-        "_deaf",
-        "_expects",
-        "_fed",
-        "_head_blocks",
-        "_headers",
-        "_in_head",
-        "_intercept",
         "_loop",
-        "_mixed",
         "_mute",
-        "_next_fault",
-        "_over",
-        "_parser",
         "_peer",
-        "_reading",
         "_reading_paused",
         "_stalled",
         "_task",
-        "_too_long",
         "_turns",
-        "_url",
         "_withheld",
         "_writable",
-        "entry",
-        "service",
         "transport",
     )
 
     def __init__(self, service: Service, peer: tuple[str, int], loop: asyncio.AbstractEventLoop) -> None:
-        self.service = service
-        self.entry: ConnectionEntry = cast(ConnectionEntry, None)  # until connection_made, as is the transport
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        super().__init__(service)
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # until connection_made
         self._peer = peer
         self._loop = loop
-        self._parser = httptools.HttpRequestParser(self)
         self._turns: deque[Turn] = deque()
         self._current: Turn | None = None
-        self._reading: Turn | None = None
         self._task: asyncio.Task[None] | None = None
-        self._intercept: Callable[[bytes], None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._withheld = bytearray()
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
-        self._body_size = 0
-        self._fed = 0
-        self._mixed = False
-        self._head_blocks = 0
-        self._in_head = False
-        self._expects = False
-        self._too_long = False
         self._reading_paused = False
         self._stalled = False
         self._mute = False
-        self._over = False
-        self._deaf = False
-        self._next_fault: AtMoment | None = None
 
     # -- the transport's callbacks ------------------------------------------------------------------------
 
@@ -130,115 +91,11 @@ class ServerConnection(asyncio.Protocol):
             self._writable.set_result(None)
         self._writable = None
 
-    # -- the parser's callbacks ---------------------------------------------------------------------------
+    # -- requests that arrive -----------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        if self._next_fault is not None:
-            fault, self._next_fault = self._next_fault, None
-            self._meet(fault)
-        self._in_head = not self._deaf
-        self._expects = self._too_long = False
-        self._head_blocks = 1 - self._fed if self._mixed else 0
-        self._url = b""
-        self._headers = []
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
-        length = len(name)
-        if length == 6 and name.lower() == b"expect":
-            self._expects = value.lower() == b"100-continue"
-        elif length == 14 and name.lower() == b"content-length":
-            self._too_long = value.isdigit() and int(value) > self.service.limits.body
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        if self._deaf:
-            return
-        parser = self._parser
-        service = self.service
-        headers = tuple(self._headers)
-        method = parser.get_method()
-        request = Request(
-            _METHODS.get(method) or method.decode("latin-1"),
-            self._url.decode("utf-8", "surrogateescape"),
-            headers,
-            http_version=parser.get_http_version(),
-            keep_alive=parser.should_keep_alive(),
-        )
-        entry = ExchangeEntry(self.entry, request.method, request.target, request.path, headers)
-        plan = service.run.plan(request.method, request.path) if service.run.plans_requests else None
-        self._reading = Turn(entry, request, plan)
-        if self._body_size:
-            self._body = []
-            self._body_size = 0
-        if plan is not None:
-            entry.fault = plan.fault
-            service.recorder.begun(entry)
-        if (self._fed > service.limits.head or self._head_blocks > 0) and self._head_size > service.limits.head:
-            self._refuse_head()
-        elif self._too_long:
-            self._refuse(413, f"a body of over {service.limits.body} bytes is not taken")
-        elif (plan is not None or self._expects) and self._current is None and not self._turns:
-            self._head_read(self._reading)
-
-    def on_body(self, body: bytes) -> None:
-        self._body.append(body)
-        self._body_size += len(body)
-        if self._body_size > self.service.limits.body and not self._deaf:
-            self._refuse(413, f"a body of over {self.service.limits.body} bytes is not taken")
-
-    def on_message_complete(self) -> None:
-        self._mixed = True
-        turn = self._reading
-        if turn is None:
-            return
-        if self._over or turn is self._current:  # a stall at its head: it counts as read when that is over
-            self._keep_body(turn, complete=True)
-            self._reading = None
-        else:
-            self._received(turn)
-        if not turn.request.keep_alive:
-            # What comes after "Connection: close" must not be processed (RFC 9112, section 9.6).
-            self._deaf = True
-            self._intercept = self._discard
-
-    # -- reading ------------------------------------------------------------------------------------------
-
-    def _feed(self, data: bytes) -> None:
-        self._fed = len(data)
-        self._mixed = False
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
-            self._stumble(data, error)
-        if self._reading is not None and not self._reading.entry.number:
-            self.service.recorder.begun(self._reading.entry)
-        if self._in_head:
-            # A line that does not end is not parsed, so the blocks of data that are all head are counted as well.
-            self._head_blocks += len(data)
-            if max(self._head_blocks, self._head_size) > self.service.limits.head:
-                self._refuse_head()
-
-    def _stumble(self, data: bytes, error: Exception) -> None:
-        """Deal with what stopped the parser."""
-        while isinstance(error, httptools.HttpParserUpgrade):
-            # An offer to switch protocols may be ignored (RFC 9110, section 7.8).
-            data = data[error.args[0] :]
-            self._parser = httptools.HttpRequestParser(self)
-            try:
-                self._parser.feed_data(data)
-            except (httptools.HttpParserUpgrade, httptools.HttpParserError) as another:
-                error = another
-            else:
-                return
-        if isinstance(error, httptools.HttpParserCallbackError):
-            self.service.errors.append(FakeServerError(f"the engine failed: {error.__context__!r}"))
-            self.abort(Outcome.HANDLER_FAILED)
-        elif not self._deaf:
-            self._refuse(400, f"malformed request: {error}")
+    def _head_arrived(self, turn: Turn) -> None:
+        if self._current is None and not self._turns:
+            self._head_read(turn)
 
     def _head_read(self, turn: Turn) -> None:
         """The head of the request whose turn it is has been read, and its body perhaps not."""
@@ -269,12 +126,9 @@ class ServerConnection(asyncio.Protocol):
             self._expects = False
             self.write(_CONTINUE)
 
-    def _received(self, turn: Turn) -> None:
-        self._reading = None
-        if self._body_size:
-            self._keep_body(turn, complete=True)
-        else:
-            turn.entry.body_complete = True
+    def _request_arrived(self, turn: Turn) -> None:
+        if turn is self._current:  # there is a stall at its head: it counts as read when that is over
+            return
         service = self.service
         if turn.plan is None and self._current is None and not (self._turns or self._stalled):
             route = service.router.find(turn.request.method, turn.request.path)
@@ -285,44 +139,6 @@ class ServerConnection(asyncio.Protocol):
                 return
         service.recorder.received(turn.entry)
         self._enqueue(turn)
-
-    def _keep_body(self, turn: Turn, *, complete: bool) -> None:
-        turn.request.body = b"".join(self._body)
-        self.service.recorder.body_read(turn.entry, turn.request.body, complete=complete)
-
-    @property
-    def _head_size(self) -> int:
-        return len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
-
-    def _refuse_head(self) -> None:
-        self._refuse(431, f"a request head of over {self.service.limits.head} bytes is not taken")
-
-    def _refuse(self, status: int, detail: str) -> None:
-        """Answer with an error once everything before is answered, and read nothing more."""
-        turn = self._reading or self._partial()
-        if not turn.entry.number:
-            self.service.recorder.begun(turn.entry)
-        self._reading = None
-        self._in_head = False
-        self._deaf = True
-        self._intercept = self._discard
-        turn.request.keep_alive = False
-        refusal = Response.json({"detail": detail}, status=status)
-        self._enqueue(Turn(turn.entry, turn.request, None, refusal))
-
-    def _partial(self) -> Turn:
-        """A request of which not even the head has come whole."""
-        url, headers = (self._url, tuple(self._headers)) if self._in_head else (b"", ())
-        method = self._parser.get_method().decode("latin-1") if url else ""
-        request = Request(method, url.decode("utf-8", "surrogateescape"), headers)
-        entry = ExchangeEntry(self.entry, method, request.target, request.path, headers)
-        self.service.recorder.begun(entry)
-        return Turn(entry, request, None)
-
-    def _discard(self, data: bytes) -> None:
-        """After FIN: take what still comes, so that closing does not turn into RST."""
-        if self._reading is not None:
-            self._feed(data)  # the rest of a request that was cut off tells which one it was
 
     # -- answering ----------------------------------------------------------------------------------------
 
