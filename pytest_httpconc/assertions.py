@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from fake_servers import FakeServer, Ledger, ScenarioError
+from fake_servers import Connection, FakeServer, Ledger, ScenarioError
 from fake_servers.routing import Pattern
 from pytest_httpconc.checks import (
     find_excess_connections,
@@ -33,18 +33,33 @@ class Watched:
 
     def __init__(self, server: FakeServer, *, from_its_start: bool = False) -> None:
         self.server = server
-        self._connections = 0 if from_its_start else server.ledger.total_connections
-        self._exchanges = 0 if from_its_start else server.ledger.count()
+        self._known = frozenset() if from_its_start else frozenset(map(_identity, server.ledger.connections))
+        self._last = () if from_its_start else server.ledger.exchanges[-1:]
 
     @property
     def connections_before(self) -> int:
-        """The number of the last connection before the test; 0 if the ledger was reset since."""
-        return self._connections if self._connections <= self.server.ledger.total_connections else 0
+        """The number of the last connection from before the test; a reset counts those that outlive it anew."""
+        if not self._known:
+            return 0
+        return max((c.number for c in self.server.ledger.connections if _identity(c) in self._known), default=0)
 
     @property
     def exchanges_before(self) -> int:
         """The number of the last exchange before the test; 0 if the ledger was reset since."""
-        return self._exchanges if self._exchanges <= self.server.ledger.count() else 0
+        for last in self._last:
+            if any((e.number, e.begun_at) == (last.number, last.begun_at) for e in self.server.ledger.exchanges):
+                return last.number
+        return 0
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was recorded since the test began, with those connections from before on which it sent requests."""
+        whole, connections, exchanges = self.server.ledger, self.connections_before, self.exchanges_before
+        if not connections and not exchanges:
+            return whole
+        own = [e for e in whole.exchanges if e.number > exchanges]
+        used = {e.connection for e in own}
+        return Ledger.of([c for c in whole.connections if c.number > connections or c.number in used], own)
 
     @property
     def was_used(self) -> bool:
@@ -66,12 +81,12 @@ class Watched:
 
     def findings(self, policy: Policy) -> list[Finding]:
         """Everything that a policy objects to."""
-        ledger = self.server.ledger
+        ledger = self.ledger
         found: list[Finding] = []
         if policy.leaks != "allow":
             found += self.leaks(max_idle=policy.max_idle, grace=policy.grace)
         if policy.at_most_once:
-            found += find_resends(ledger, since=self.exchanges_before)
+            found += find_resends(ledger)
         if policy.max_connections is not None:
             found += find_excess_connections(ledger, at_most=policy.max_connections)
         if policy.min_concurrency is not None:
@@ -107,6 +122,8 @@ class HttpConc:
         __tracebackhide__ = True
         if not servers:
             raise ScenarioError("assert_no_leaks() looked at no server; name those to look at, as in (fake_docker)")
+        if grace is not None:
+            _positive("grace", grace)
         seconds = self._policy.grace if grace is None else grace
         found = [
             finding
@@ -202,6 +219,11 @@ def _placed(server: FakeServer, findings: Iterable[Finding]) -> list[Finding]:
     return [replace(finding, server=f"{type(server).__name__} {server.url}") for finding in findings]
 
 
+def _identity(connection: Connection) -> tuple[tuple[str, int], float]:
+    """What stays of a connection when its ledger is reset."""
+    return connection.peer, connection.opened_at
+
+
 def _left_open(ledger: Ledger, since: int) -> int:
     if not since:
         return ledger.open_connections
@@ -213,6 +235,11 @@ def _settle(ledger: Ledger, since: int, max_idle: int, grace: float) -> None:
         ledger.wait_until(lambda now: _left_open(now, since) <= max_idle and not now.in_flight, timeout=grace)
     except TimeoutError:
         return  # what is left is for the check to judge
+    except RuntimeError as error:
+        raise ScenarioError(
+            "assert_no_leaks would block the loop that this server runs in: leave it to the end of the test, or first "
+            "'await server.ledger.until(lambda ledger: not ledger.open_connections)'"
+        ) from error
 
 
 def _still_held(server: FakeServer, since: int, grace: float) -> set[int]:
@@ -238,12 +265,19 @@ def _meant(server: FakeServer, on: str) -> None:
     """Refuse a pattern that can't mean anything here: the check would pass because nothing ran."""
     pattern = Pattern.parse(on)
     routes = [Pattern.parse(route) for route in server.routes]
-    means_route = any(r.path is not None and pattern.matches(r.method or "*", r.path) for r in routes)
+    means_route = any(_overlap(pattern, route) for route in routes if route.path is not None)
     if not means_route and not server.ledger.count(on) and server.ledger.count():
         seen = sorted({e.route for e in server.ledger.exchanges[-1000:]})
         raise ScenarioError(f"on={on!r} means no request that arrived and no route; there were {', '.join(seen)}")
 
 
+def _overlap(pattern: Pattern, route: Pattern) -> bool:
+    """Whether a request may be meant by both: the one's text is among what the other means."""
+    methods = pattern.method is None or route.method is None or pattern.method == route.method
+    one, other = pattern.path or "/", route.path or "/"
+    return methods and (pattern.matches_path(other) or route.matches_path(one))
+
+
 def _positive(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
         raise ScenarioError(f"{name}={value!r} is out of range; allowed are numbers above 0, as in {name}=10")

@@ -117,8 +117,8 @@ def check_codes(codes: Iterable[str]) -> frozenset[str]:
     Raises:
         ScenarioError: one is not.
     """
-    given = frozenset([codes] if isinstance(codes, str) else codes)
-    unknown = sorted(given - CATALOGUE.keys())
+    given = [codes] if isinstance(codes, str) or not isinstance(codes, Iterable) else list(codes)
+    unknown = [code for code in given if code not in tuple(CATALOGUE)]
     if unknown:
         raise ScenarioError(f"ignore={unknown!r} is not in the catalogue; allowed are {', '.join(CATALOGUE)}")
-    return given
+    return frozenset(given)

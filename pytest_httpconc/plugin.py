@@ -164,7 +164,7 @@ def _check(item: pytest.Item, test: Test) -> None:
     __tracebackhide__ = True
     used = _used(test)
     if not used:
-        if item.get_closest_marker("httpconc") is not None and _policy(item).needs_a_server:
+        if item.get_closest_marker("httpconc") is not None and _marked(item).needs_a_server:
             pytest.fail(
                 f"the httpconc marker of {item.name} asks for a check, but the test used no fake server", pytrace=False
             )
@@ -176,7 +176,7 @@ def _check(item: pytest.Item, test: Test) -> None:
         if server.errors:
             raise server.errors[0]
     found = [finding for watched in used for finding in watched.findings(policy)]
-    _warn_of_unmatched(used)
+    _warn_of_unmatched([w for w in used if w.server in test.owned or not w.server.is_running])
     if policy.leaks == "warn":
         _warn([finding for finding in found if finding.code == "HC101"])
         found = [finding for finding in found if finding.code != "HC101"]
@@ -230,13 +230,24 @@ def _warn_of_unmatched(used: list[Watched]) -> None:
 
 
 def _policy(item: pytest.Item) -> Policy:
-    """The policy of a test: ini options, and its markers on top, the closest last."""
+    """The policy of a test: ini options, and its markers on top."""
     from fake_servers import ScenarioError
     from pytest_httpconc.policy import Policy
 
-    values = {name: item.config.getini(f"httpconc_{name}") for name in _NAMES}
     try:
-        policy = Policy.from_ini(values)
+        policy = Policy.from_ini({name: item.config.getini(f"httpconc_{name}") for name in _NAMES})
+    except ScenarioError as error:
+        pytest.fail(str(error), pytrace=False)
+    return _marked(item, policy)
+
+
+def _marked(item: pytest.Item, policy: Policy | None = None) -> Policy:
+    """A policy, or what holds without ini options, with a test's markers on top, the closest last."""
+    from fake_servers import ScenarioError
+    from pytest_httpconc.policy import Policy
+
+    policy = policy or Policy()
+    try:
         for marker in reversed(list(item.iter_markers("httpconc"))):
             if marker.args:
                 raise ScenarioError(

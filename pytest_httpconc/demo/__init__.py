@@ -77,7 +77,7 @@ class _Collector:
     def _note(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         error = None if call.excinfo is None else call.excinfo.value
         findings = error.findings if isinstance(error, CheckFailed) else ()
-        failure = "" if error is None or findings else str(error).splitlines()[0]
+        failure = "" if error is None or findings else str(error) or type(error).__name__
         if error is not None:
             self.details.append(str(error))
         parameters = item.callspec.params  # type: ignore[attr-defined]  # every test of the demo has parameters
@@ -99,10 +99,10 @@ def run(*, verbose: bool = False) -> int:
     collector = _Collector()
     with _only_our_plugin():
         status = pytest.main([*_ARGUMENTS], plugins=[collector])
-    verdicts = list(collector.verdicts.values())
-    if not verdicts:
-        print(f"httpconc demo: no test ran; pytest ended with {status!r}")
+    if status not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        print(f"httpconc demo: the tests did not run to their end; pytest ended with status {status}")
         return 1
+    verdicts = list(collector.verdicts.values())
     _print(verdicts, collector.details if verbose else collector.details[:1])
     return 0 if all(verdict.is_right for verdict in verdicts) else 1
 
