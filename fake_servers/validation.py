@@ -83,14 +83,37 @@ def read(value: Any, fields: Iterable[Field], *, at: tuple[str, ...]) -> dict[st
 
 
 def _mismatches(value: Any, field: Field, at: tuple[str | int, ...]) -> list[dict[str, Any]]:
-    if not _fits(value, field.kind):
-        return [_wrong_type(at, field.kind)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return [_problem(at, "Input should be a finite number", "finite_number")]
-    if field.items is None:
-        return []
+    problems = _faults(value, field.kind, at)
+    if problems or field.items is None:
+        return problems
     elements = value.items() if isinstance(value, dict) else enumerate(value)
-    return [_wrong_type((*at, key), field.items) for key, element in elements if not _fits(element, field.items)]
+    return [problem for key, element in elements for problem in _faults(element, field.items, (*at, key))]
+
+
+def _faults(value: Any, kind: type | tuple[type, ...], at: tuple[str | int, ...]) -> list[dict[str, Any]]:
+    if not _fits(value, kind):
+        return [_wrong_type(at, kind)]
+    if isinstance(value, (int, float)) and not _is_finite(value):
+        return [_problem(at, "Input should be a finite number", "finite_number")]
+    if isinstance(value, str) and not _is_text(value):
+        message = "Input should be a valid string, unable to parse raw data as a unicode string"
+        return [_problem(at, message, "string_unicode")]
+    return []
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number that no float can hold
+        return False
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape
+        return False
+    return True
 
 
 def _wrong_type(at: tuple[str | int, ...], kind: type | tuple[type, ...]) -> dict[str, Any]:

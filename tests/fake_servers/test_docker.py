@@ -213,7 +213,7 @@ def test_fault_after_execution_has_left_its_mark(server, post, container):
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=9),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(st.characters(), max_size=9),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
