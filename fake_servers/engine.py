@@ -23,6 +23,7 @@ __all__ = ["ServerConnection"]
 
 _MOST_PIPELINED: Final = 128
 _MOST_WITHHELD: Final = 1024 * 1024
+_LONGEST_LAST_LOOK: Final = 0.05
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -35,6 +36,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         "_mute",
         "_peer",
         "_reading_paused",
+        "_resets",
         "_stalled",
         "_task",
         "_turns",
@@ -56,6 +58,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         self._reading_paused = False
         self._stalled = False
         self._mute = False
+        self._resets = False
 
     # -- the transport's callbacks ------------------------------------------------------------------------
 
@@ -261,7 +264,12 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         if isinstance(fault, Reset):
             self._over = self._deaf = True
             self.service.recorder.connection_closed(self.entry, Closer.FAULT)
-            self._reset_when_sent()
+            if self._reading is None:
+                self._reset_when_sent()
+            else:  # its body, if it is on its way, tells which request it was
+                self._intercept = self._discard
+                self._loop.call_later(_LONGEST_LAST_LOOK, self._reset_when_sent)
+                self._resets = True
         else:
             self.shut(Closer.FAULT)
 
@@ -327,6 +335,10 @@ class ServerConnection(RequestReader, asyncio.Protocol):
             self._end_exchanges(Outcome.ABORTED_BY_CLIENT)
             self._over = self._deaf = True
             self.service.recorder.connection_closed(self.entry, by)
+
+    def _last_read(self) -> None:
+        if self._resets:
+            self._reset_when_sent()
 
     def _reset_when_sent(self) -> None:
         if self.transport.is_closing():

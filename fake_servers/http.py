@@ -238,6 +238,7 @@ def check_status(status: int) -> int:
     return status
 
 
+@lru_cache(maxsize=256)
 def path_of(target: str) -> str:
     """The path of a request target in origin form or absolute form (RFC 9112, section 3.2)."""
     path = target.partition("?")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, cast
 
 import httptools
@@ -18,6 +19,11 @@ from fake_servers.service import Service
 __all__ = ["RequestReader"]
 
 _METHODS: Final = {name.encode(): name for name in ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")}
+
+
+@lru_cache(maxsize=256)
+def _decoded(url: bytes) -> str:
+    return url.decode("utf-8", "surrogateescape")
 
 
 class RequestReader:
@@ -77,6 +83,10 @@ class RequestReader:
         """A request was read to its end."""
         raise NotImplementedError
 
+    def _last_read(self) -> None:
+        """The rest of a request was read whose exchange was over before."""
+        raise NotImplementedError
+
     def _enqueue(self, turn: Turn) -> None:
         """A refusal is to be sent when its turn has come."""
         raise NotImplementedError
@@ -122,7 +132,7 @@ class RequestReader:
         method = parser.get_method()
         request = Request(
             _METHODS.get(method) or method.decode("latin-1"),
-            self._url.decode("utf-8", "surrogateescape"),
+            _decoded(self._url),
             headers,
             http_version=parser.get_http_version(),
             keep_alive=parser.should_keep_alive(),
@@ -159,7 +169,9 @@ class RequestReader:
             self._keep_body(turn, complete=True)
         else:
             turn.entry.body_complete = True
-        if not self._over:
+        if self._over:
+            self._last_read()
+        else:
             self._request_arrived(turn)
         if not turn.request.keep_alive:
             # What comes after "Connection: close" must not be processed (RFC 9112, section 9.6).
@@ -229,7 +241,7 @@ class RequestReader:
         """A request of which not even the head has come whole."""
         url, headers = (self._url, tuple(self._headers)) if self._in_head else (b"", ())
         method = self._parser.get_method().decode("latin-1") if url else ""
-        request = Request(method, url.decode("utf-8", "surrogateescape"), headers)
+        request = Request(method, _decoded(url), headers)
         entry = ExchangeEntry(self.entry, method, request.target, request.path, headers)
         self.service.recorder.begun(entry)
         return Turn(entry, request, None)

@@ -8,7 +8,6 @@ own, unless it knows that the first was not applied; on an attempt of which the 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from itertools import pairwise
 from typing import Final
 
 from fake_servers.ledger import Exchange, Ledger, Outcome
@@ -39,9 +38,9 @@ def find_resends(
     ]
     found: list[Finding] = []
     for attempts in _by_fingerprint(exchanges):
-        pairs = list(pairwise(attempts))
-        lost = [pair for pair in pairs if _was_resent(*pair)]
-        retried = [pair for pair in pairs if _was_retried(*pair, retry_statuses)]
+        pairs = _pairs(attempts, retry_statuses)
+        lost = [pair for pair in pairs if _was_lost(pair[0])]
+        retried = [pair for pair in pairs if not _was_lost(pair[0])]
         if lost:
             found.append(_finding("HC201", attempts, lost, ledger))
         if retried:
@@ -56,19 +55,32 @@ def _by_fingerprint(exchanges: Iterable[Exchange]) -> list[list[Exchange]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _was_resent(first: Exchange, second: Exchange) -> bool:
-    """Whether ``second`` came once ``first`` had ended with no complete answer."""
-    return first.outcome is not Outcome.ANSWERED and _is_later(first, second)
+def _pairs(attempts: list[Exchange], meant: Collection[int]) -> list[tuple[Exchange, Exchange]]:
+    """Each attempt that failed, with the first that began once it had ended; equal calls may go on beside them."""
+    failed = [e for e in attempts if e.ended_at is not None and (_was_lost(e) or _was_refused(e, meant))]
+    pairs: list[tuple[Exchange, Exchange]] = []
+    later = iter(attempts)
+    for first in sorted(failed, key=_end):
+        again = next((e for e in later if e is not first and e.begun_at >= _end(first)), None)
+        if again is not None:
+            pairs.append((first, again))
+    return pairs
 
 
-def _was_retried(first: Exchange, second: Exchange, meant: Collection[int]) -> bool:
-    if first.outcome is not Outcome.ANSWERED or first.status is None or first.status in meant:
+def _was_lost(exchange: Exchange) -> bool:
+    """Whether it ended with no complete answer."""
+    return exchange.outcome is not Outcome.ANSWERED
+
+
+def _was_refused(exchange: Exchange, meant: Collection[int]) -> bool:
+    if exchange.status is None or exchange.status in meant:
         return False
-    return (first.status >= 500 or first.status in _RETRIED_BY_SOME) and _is_later(first, second)
+    return exchange.status >= 500 or exchange.status in _RETRIED_BY_SOME
 
 
-def _is_later(first: Exchange, second: Exchange) -> bool:
-    return first.ended_at is not None and first.ended_at <= second.begun_at
+def _end(exchange: Exchange) -> float:
+    assert exchange.ended_at is not None, "only an exchange that ended has failed"
+    return exchange.ended_at
 
 
 def _finding(code: str, attempts: list[Exchange], pairs: list[tuple[Exchange, Exchange]], ledger: Ledger) -> Finding:
@@ -92,11 +104,10 @@ def _first_line(first: Exchange) -> str:
 
 
 def _again_line(code: str, before: Exchange, after: Exchange) -> str:
-    assert before.ended_at is not None, "a pair is only made of an exchange that ended"
     cause = "the fault" if before.fault is not None else "it ended"
     if code == "HC202":
         cause = f"the answer {before.status}"
-    pause = _duration(after.begun_at - before.ended_at)
+    pause = _duration(after.begun_at - _end(before))
     return (
         f"exchange {before.number} was sent again as exchange {after.number} on connection {after.connection}, "
         f"{pause} after {cause}: {_fate(after)}"

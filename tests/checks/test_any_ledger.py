@@ -113,8 +113,21 @@ def test_what_was_always_answered_with_success_was_never_sent_again(ledger):
 def test_every_resend_is_of_one_request_that_had_no_answer_or_a_refusal(ledger):
     for finding in find_resends(ledger):
         assert len({e.fingerprint for e in finding.exchanges}) == 1
-        first = next(e for e in finding.exchanges if e.outcome is not Outcome.ANSWERED or e.status == 503)
-        assert any(e.begun_at >= first.ended_at for e in finding.exchanges if e is not first)
+        failed = [e for e in finding.exchanges if e.ended_at is not None and is_failure(e)]
+        assert max(e.begun_at for e in finding.exchanges) >= min(e.ended_at for e in failed)
+
+
+@given(ledgers())
+def test_every_failure_that_an_equal_request_followed_is_told(ledger):
+    told = {e.fingerprint for finding in find_resends(ledger) for e in finding.exchanges}
+    for failure in ledger.matching("POST /"):
+        if failure.ended_at is not None and is_failure(failure):
+            after = [e for e in ledger.exchanges if e.begun_at > failure.ended_at]
+            assert failure.fingerprint in told or all(e.fingerprint != failure.fingerprint for e in after)
+
+
+def is_failure(exchange):
+    return exchange.outcome is not Outcome.ANSWERED or exchange.status == 503
 
 
 @given(ledgers())

@@ -190,6 +190,43 @@ def test_wrong_field_is_422_and_named(server, path, body, field, message):
     assert [(p["loc"], p["msg"]) for p in answer.json()["detail"]] == [(field, message)]
 
 
+CONFIG_FIELDS = {
+    "image": 1,
+    "cwd": None,
+    "env": [],
+    "forward_env": "A",
+    "timeout": "1800",
+    "executable": [],
+    "run_args": {},
+    "container_timeout": 6,
+    "pull_timeout": False,
+}
+ORDER_FIELDS = {
+    "container_id": 1,
+    "command": ["ls"],
+    "cwd": 0,
+    "timeout": 10**400,
+    "env": {"A": None},
+    "forward_env": [[]],
+    "executable": None,
+}
+
+
+@pytest.mark.parametrize("field", CONFIG_FIELDS)
+def test_every_field_of_a_config_is_checked(server, post, field):
+    answer = post("/start", {"config": {"image": "debian", field: CONFIG_FIELDS[field]}})
+    assert answer.status_code == 422
+    assert [problem["loc"] for problem in answer.json()["detail"]] == [["body", "config", field]]
+    assert server.containers == ()
+
+
+@pytest.mark.parametrize("field", ORDER_FIELDS)
+def test_every_field_of_an_order_is_checked(post, container, field):
+    answer = post("/execute", {"container_id": container, "command": "true", field: ORDER_FIELDS[field]})
+    assert answer.status_code == 422
+    assert [problem["loc"][:2] for problem in answer.json()["detail"]] == [["body", field]]
+
+
 def test_malformed_json_is_422(server):
     answer = requests.post(server.url + "/execute", data=b'{"command": ')
     assert answer.status_code == 422

@@ -45,7 +45,9 @@ def test_leak_is_blamed_on_the_test_that_made_it_and_on_no_other(run_with_server
     """
     result = run_with_server(tests, scope=scope)
     result.assert_outcomes(passed=3, errors=1)
-    result.stdout.fnmatch_lines(["*ERROR at teardown of Test.test_leaks*", "*1 connection of 1 (at *", "*connection 2 *"])
+    result.stdout.fnmatch_lines(
+        ["*ERROR at teardown of Test.test_leaks*", "*1 connection of 1 (at *", "*connection 2 *"]
+    )
 
 
 def test_pool_of_the_same_scope_may_keep_its_connection_where_the_marker_says_so(run_with_server):
