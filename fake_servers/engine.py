@@ -17,13 +17,14 @@ from fake_servers.http import Response, encode
 from fake_servers.reading import RequestReader
 from fake_servers.records import Closer, Outcome
 from fake_servers.service import Answer, Service
-from fake_servers.sockets import reset_on_close, unsent
+from fake_servers.sockets import end_sending, reset_on_close, unsent
 
 __all__ = ["ServerConnection"]
 
 _MOST_PIPELINED: Final = 128
 _MOST_WITHHELD: Final = 1024 * 1024
 _LONGEST_LAST_LOOK: Final = 0.05
+_PAUSE_WHILE_SENDING: Final = 0.001
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -317,11 +318,21 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         """Send FIN after what was written; what the client still sends is taken and dropped."""
         self._over = self._deaf = True
         self._intercept = self._discard
-        self.service.recorder.connection_closed(self.entry, by)
+        self._send_fin(by)
+
+    def _send_fin(self, by: Closer, pause: float = 0.0) -> None:
+        # Recorded when it is sent and not before: a client that finds its connection closed in the ledger has the FIN.
+        if self.transport.is_closing():
+            return
+        if self.transport.get_write_buffer_size():
+            self._loop.call_later(pause, self._send_fin, by, _PAUSE_WHILE_SENDING)
+            return
         if self.transport.can_write_eof():
             self.transport.write_eof()
+            end_sending(self.transport)
         else:
             self.transport.close()
+        self.service.recorder.connection_closed(self.entry, by)
 
     def abort(self, outcome: Outcome) -> None:
         """Close at once, whatever is going on."""
@@ -334,7 +345,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         if not self._over:
             self._end_exchanges(Outcome.ABORTED_BY_CLIENT)
             self._over = self._deaf = True
-            self.service.recorder.connection_closed(self.entry, by)
+        self.service.recorder.connection_closed(self.entry, by)
 
     def _last_read(self) -> None:
         if self._resets:
@@ -344,7 +355,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         if self.transport.is_closing():
             return
         if unsent(self.transport):
-            self._loop.call_later(0.001, self._reset_when_sent)
+            self._loop.call_later(_PAUSE_WHILE_SENDING, self._reset_when_sent)
         else:
             reset_on_close(self.transport)
             self.transport.abort()

@@ -40,6 +40,9 @@ class Wire(asyncio.Transport):
     def abort(self) -> None:
         self.ended = "abort"
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def is_closing(self) -> bool:
         return self.ended == "abort"
 
