@@ -328,7 +328,6 @@ class ServerConnection(RequestReader, asyncio.Protocol):
             self._loop.call_later(pause, self._send_fin, by, _PAUSE_WHILE_SENDING)
             return
         if self.transport.can_write_eof():
-            self.transport.write_eof()
             end_sending(self.transport)
         else:
             self.transport.close()

@@ -227,6 +227,8 @@ class Recorder:
             if len(body) > KEPT_BODY:
                 entry.body = body[:KEPT_BODY]
                 entry.body_digest = blake2b(body).digest()
+            if self.watched:
+                self._notify()
 
     def received(self, entry: ExchangeEntry, *, executed: bool = False) -> None:
         """A request was read to its end: it is in flight from now on, and perhaps executed at once."""

@@ -16,7 +16,11 @@ _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 def end_sending(transport: asyncio.Transport) -> None:
-    """Send FIN now, and not in a later round of the loop, as uvloop does when told ``write_eof``."""
+    """Send FIN now, behind the transport's back, which is to write nothing more.
+
+    Told ``write_eof``, uvloop would send it in a later round of the loop; and told both, it would take the second
+    shutdown's failure, where the client has left in the meantime, as a reason to read nothing more.
+    """
     borrowed = _borrow(transport)
     if borrowed is not None:
         with contextlib.suppress(OSError):  # the client may have closed or reset it already

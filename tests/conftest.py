@@ -28,6 +28,8 @@ def run(pytester, monkeypatch):
         pytester.makepyfile(source)
         pytester.makeini(f"[pytest]\nhttpconc_grace = 0.2\n{ini}")
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        for name in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS"):  # on them pytest repeats whole messages in its summary
+            monkeypatch.delenv(name, raising=False)
         names = ["pytest_httpconc.plugin", "no:cacheprovider", *plugins]
         return pytester.runpytest_subprocess(*(part for name in names for part in ("-p", name)), *arguments)
 

@@ -70,12 +70,22 @@ def test_disconnect_at_the_head_still_learns_which_request_it_was(server, raw, a
     if not at_once:
         assert over()[0].body_complete is False
         raw.send(b"body")
-    server.ledger.wait_until(lambda ledger: ledger.exchanges[0].ended_at is not None)
     raw.finish()
-    while not server.ledger.exchanges[0].body_complete:
-        server._host.call(lambda listener: None)
+    server.ledger.wait_until(lambda ledger: ledger.exchanges[0].ended_at and ledger.exchanges[0].body_complete)
     [exchange] = server.ledger.exchanges
     assert (exchange.body, exchange.progress, exchange.executed_at) == (b"body", "part read", None)
+
+
+def test_body_of_a_client_that_leaves_on_the_instant_is_read_all_the_same(server, connect):
+    server.inject(Disconnect(at=Moment.REQUEST_HEAD))
+    for _ in range(50):
+        client = connect()
+        client.send(b"POST /echo HTTP/1.1\r\nContent-Length: 4\r\n\r\n")
+        assert client.until_close() == b""
+        client.send(b"body")
+        client.finish()
+    server.ledger.wait_until(lambda ledger: all(exchange.body_complete for exchange in ledger.exchanges))
+    assert server.ledger.count() == 50
 
 
 @ENDS
