@@ -4,7 +4,7 @@ from fake_servers import faults, latency
 from fake_servers.docker import FakeDockerServer
 from fake_servers.errors import FakeServerError, ScenarioError
 from fake_servers.faults import Moment
-from fake_servers.http import Request, Response, Stream
+from fake_servers.http import Request, Response, Stream, Tunnel
 from fake_servers.ledger import Connection, Exchange, Ledger
 from fake_servers.scenario import Injection, Scenario
 from fake_servers.server import FakeServer
@@ -23,6 +23,7 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "Stream",
+    "Tunnel",
     "faults",
     "latency",
 ]

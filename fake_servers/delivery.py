@@ -10,11 +10,11 @@ from contextlib import aclosing
 from typing import Final, NamedTuple, Protocol
 
 from fake_servers.faults import AtMoment, Fault, HalfClose, Malformed, Moment, Paced, Substitute, WrongLength
-from fake_servers.http import Request, Response
+from fake_servers.http import Request, Response, Tunnel
 from fake_servers.recorder import ExchangeEntry
 from fake_servers.scenario import Plan
 from fake_servers.service import Answer, Service
-from fake_servers.wire import encoded
+from fake_servers.wire import Last, encoded
 
 __all__ = ["LARGE_BODY", "Turn", "acts_at", "serve"]
 
@@ -47,7 +47,11 @@ class Outlet(Protocol):
 
     async def suffer(self, fault: Fault | None) -> bool: ...
 
-    def finished(self, turn: Turn, status: int, fault: Fault | None = None) -> None: ...
+    def complete(self, turn: Turn, status: int) -> None: ...
+
+    def finished(self, turn: Turn, fault: Fault | None) -> None: ...
+
+    def open_tunnel(self, turn: Turn, tunnel: Tunnel) -> None: ...
 
     def unanswered(self, turn: Turn) -> None: ...
 
@@ -89,14 +93,16 @@ async def serve(outlet: Outlet, turn: Turn, result: Answer | Awaitable[Answer] |
     if outlet.is_mute:
         outlet.unanswered(turn)
         return
+    if isinstance(answer, Tunnel):
+        outlet.open_tunnel(turn, answer)
     delivery = _Delivery(outlet, turn, answer, fault)
     if await delivery.run():
-        outlet.finished(turn, answer.status, delivery.fault if _outlasts(delivery.fault) else None)
+        outlet.finished(turn, delivery.fault if _outlasts(delivery.fault) else None)
 
 
 async def _answer(outlet: Outlet, turn: Turn, fault: Fault | None, result: Answer | Awaitable[Answer] | None) -> Answer:
     if isinstance(fault, Substitute):
-        return fault.response()
+        return fault.response(lambda status, message: outlet.service.describe(turn.request, status, message))
     result = outlet.execute(turn, may_wait=True) if result is None else result
     assert result is not None, "where it may wait, the handler is always called"
     return await outlet.service.settle(turn.request, result)
@@ -125,46 +131,78 @@ class _Delivery:
         self._answer = answer
         self.fault = fault
         self._sent = 0
+        self._begun = False
         self._cut_at = fault.after_bytes if isinstance(fault, AtMoment) else None
 
     async def run(self) -> bool:
         """Send it; return whether it was sent to its end."""
         size, interval = self.fault.pace if isinstance(self.fault, Paced) else (0, 0.0)
-        async with aclosing(encoded(self._turn.request, self._answer, self.fault)) as blocks:
+        events = -1  # the first block is the head
+        source = encoded(self._turn.request, self._answer, self.fault, self._outlet.service.sleep)
+        async with aclosing(source) as blocks:
             async for block in blocks:
-                for piece in _pieces(block, size):
+                ends = isinstance(block, Last)
+                if self._falls_due(events, ends=ends) and await self._suffer():
+                    return False
+                for piece, is_last in _pieces(block, size, ends=ends):
                     if interval and self._sent:
                         await self._outlet.service.sleep(interval)
-                    if not await self._send(piece):
+                    if not await self._send(piece, is_last=is_last):
                         return False
-        await self._outlet.flush()
+                events += 1
         return True
 
-    async def _send(self, piece: bytes) -> bool:
+    def _falls_due(self, events: int, *, ends: bool) -> bool:
+        """Whether the fault acts now, after so many events, with the end of the body to come next or not."""
+        after = self.fault.after_events if isinstance(self.fault, AtMoment) else None
+        if after is None or events < 0:
+            return False
+        return after == events or (after == -1 and ends)
+
+    async def _suffer(self) -> bool:
+        fault, self.fault, self._cut_at = self.fault, None, None
+        return await self._outlet.suffer(fault)
+
+    async def _send(self, piece: bytes, *, is_last: bool) -> bool:
         cut_at = self._cut_at
         if cut_at is not None and self._sent + len(piece) > cut_at:
-            fault, self.fault, self._cut_at = self.fault, None, None
             kept = cut_at - self._sent
             await self._write(piece[:kept])
-            if await self._outlet.suffer(fault):
+            if await self._suffer():
                 return False
             piece = piece[kept:]
+        if is_last:
+            # Recorded before the last byte is sent: a client that has its answer finds it in the ledger.
+            await self._outlet.flush()
+            self._begin()
+            self._outlet.complete(self._turn, self._answer.status)
         await self._write(piece)
         return True
 
     async def _write(self, piece: bytes) -> None:
         if not piece:
             return
-        if not self._sent:
-            self._outlet.service.recorder.first_byte(self._turn.entry, self._answer.status)
+        self._begin()
         self._sent += len(piece)
         self._outlet.write(piece)
         await self._outlet.drain()
 
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._outlet.service.recorder.first_byte(self._turn.entry, self._answer.status)
 
-def _pieces(block: bytes, size: int) -> Iterator[bytes]:
-    if not size:
-        yield block
-        return
-    for start in range(0, len(block), size):
-        yield block[start : start + size]
+
+def _pieces(block: bytes, size: int, *, ends: bool) -> Iterator[tuple[bytes, bool]]:
+    """A block in pieces of ``size`` bytes, or whole, each with whether it is the response's last.
+
+    Of a large last block the last byte is kept back, to be sent when the operating system has taken the rest.
+    """
+    if not size and ends and len(block) > LARGE_BODY:
+        yield block[:-1], False
+        yield block[-1:], True
+    elif not size:
+        yield block, ends
+    else:
+        for start in range(0, max(1, len(block)), size):
+            yield block[start : start + size], ends and start + size >= len(block)

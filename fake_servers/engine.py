@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from fake_servers.delivery import LARGE_BODY, Turn, acts_at, serve
 from fake_servers.faults import AtMoment, Fault, HalfClose, Moment, Reset, Stall
-from fake_servers.http import Response, encode
+from fake_servers.http import Response, Tunnel, encode
 from fake_servers.reading import RequestReader
 from fake_servers.records import Closer, Outcome
 from fake_servers.service import Answer, Service
@@ -40,6 +40,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         "_resets",
         "_stalled",
         "_task",
+        "_tunnel",
         "_turns",
         "_withheld",
         "_writable",
@@ -60,6 +61,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         self._stalled = False
         self._mute = False
         self._resets = False
+        self._tunnel: asyncio.StreamReader | None = None
 
     # -- the transport's callbacks ------------------------------------------------------------------------
 
@@ -78,9 +80,13 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         else:
             self._intercept(data)
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool | None:
         # FIN from a client is taken as its leaving, as nginx and aiohttp take it: returning None closes.
+        if self._tunnel is not None and not self._over:
+            self._tunnel.feed_eof()
+            return True
         self._left(Closer.CLIENT_FIN)
+        return None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._left(Closer.CLIENT_FIN if exc is None else Closer.CLIENT_RST)
@@ -202,7 +208,8 @@ class ServerConnection(RequestReader, asyncio.Protocol):
             return service.no_route(turn.request)
         if not (may_wait or route.immediate):
             return None
-        service.recorder.executed(turn.entry)
+        if not route.queues:
+            service.recorder.executed(turn.entry)
         return service.respond_now(turn.request, route)
 
     def answer(self, turn: Turn, response: Response) -> None:
@@ -230,11 +237,23 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         else:
             self._advance()
 
-    def finished(self, turn: Turn, status: int, fault: Fault | None = None) -> None:
-        """The response was sent to its end; ``fault`` is what is to happen now."""
+    def complete(self, turn: Turn, status: int) -> None:
+        """The response's last bytes are about to be sent."""
         if not self._over:
             self.service.recorder.answered(turn.entry, status)
+
+    def finished(self, turn: Turn, fault: Fault | None) -> None:
+        """The response was sent to its end; ``fault`` is what is to happen now."""
+        if not self._over:
             self._conclude(turn, fault)
+
+    def open_tunnel(self, turn: Turn, tunnel: Tunnel) -> None:
+        """From now on, what the client sends goes to the tunnel's handler, up to its FIN, and is no request."""
+        turn.request.keep_alive = False
+        self._tunnel = asyncio.StreamReader(_MOST_WITHHELD, self._loop)
+        self._tunnel.set_transport(self.transport)
+        self._intercept = self._tunnel.feed_data
+        tunnel.open(self._tunnel)
 
     def _conclude(self, turn: Turn, fault: Fault | None) -> None:
         self._current = self._task = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -18,10 +19,14 @@ from fake_servers.words import Word
 __all__ = [
     "Disconnect",
     "Dribble",
+    "DuplicateEvent",
     "Fault",
     "FullBacklog",
     "HalfClose",
+    "Heartbeats",
     "Malformed",
+    "MalformedEvent",
+    "MissingEvent",
     "Moment",
     "Redirect",
     "Refuse",
@@ -61,30 +66,45 @@ class AtMoment(Fault):
         at: the moment; `Moment.EXECUTED` when omitted, `Moment.RESPONSE` when ``after_bytes`` is given.
         after_bytes: for `Moment.RESPONSE`, how many bytes of the response go out first (head and body are
             counted alike); 1 when omitted. Beyond its end, the fault acts after the complete response.
+        after_events: for `Moment.RESPONSE` in place of ``after_bytes``, how many events of a streamed body
+            go out first; -1 is all of them, but not the end of the body.
     """
 
     at: Moment = None  # type: ignore[assignment]  # filled in below: a caller may leave it out, a reader never sees None
     after_bytes: int | None = None
+    after_events: int | None = None
 
     def __post_init__(self) -> None:
+        in_response = self.after_bytes is not None or self.after_events is not None
         if self.at is None:
-            object.__setattr__(self, "at", Moment.EXECUTED if self.after_bytes is None else Moment.RESPONSE)
+            object.__setattr__(self, "at", Moment.RESPONSE if in_response else Moment.EXECUTED)
         if not isinstance(self.at, Moment):
             names = ", ".join(f"Moment.{moment.name}" for moment in Moment)
             raise ScenarioError(f"at={self.at!r} is not a moment; allowed are {names}")
-        if self.at is not Moment.RESPONSE and self.after_bytes is not None:
-            raise ScenarioError(
-                f"after_bytes={self.after_bytes!r} counts bytes of the response, so it goes with "
-                f"at=Moment.RESPONSE and not with at=Moment.{self.at.name}"
-            )
+        for name in ("after_bytes", "after_events"):
+            given = getattr(self, name)
+            if self.at is not Moment.RESPONSE and given is not None:
+                raise ScenarioError(
+                    f"{name}={given!r} counts what was sent of the response, so it goes with at=Moment.RESPONSE "
+                    f"and not with at=Moment.{self.at.name}"
+                )
         if self.at is Moment.RESPONSE:
-            object.__setattr__(self, "after_bytes", _whole("after_bytes", self._bytes_before(), minimum=0))
+            self._check_place()
 
-    def _bytes_before(self) -> int:
-        return 1 if self.after_bytes is None else self.after_bytes
+    def _check_place(self) -> None:
+        if self.after_events is None:
+            size = 1 if self.after_bytes is None else self.after_bytes
+            object.__setattr__(self, "after_bytes", _whole("after_bytes", size, minimum=0))
+        elif self.after_bytes is None:
+            _whole("after_events", self.after_events, minimum=-1)
+        else:
+            raise ScenarioError("after_bytes and after_events are two ways to say where; give one of them")
 
     def __str__(self) -> str:
-        where = f"after_bytes={self.after_bytes}" if self.at is Moment.RESPONSE else f"at={self.at.name}"
+        where = f"at={self.at.name}"
+        if self.at is Moment.RESPONSE:
+            counted = "after_bytes" if self.after_events is None else "after_events"
+            where = f"{counted}={getattr(self, counted)}"
         return f"{type(self).__name__}({where})"
 
 
@@ -219,11 +239,64 @@ class Malformed(Fault):
 
 
 @dataclass(frozen=True, slots=True)
+class InEvents(Fault):
+    """A fault in the events of a streamed body, each of which is one part of the stream.
+
+    Args:
+        event: which one, from 1; -1 is the last. A stream with fewer events, and a response that is no
+            stream, stay as they are.
+    """
+
+    event: int = 1
+
+    def __post_init__(self) -> None:
+        if self.event != -1:
+            _whole("event", self.event, minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateEvent(InEvents):
+    """One event is sent twice: a client that adds up the parts of an answer has a part of it twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedEvent(InEvents):
+    """One event breaks off in the middle, and the next follows: its data is no JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingEvent(InEvents):
+    """One event is left out, the last when omitted: a stream that ends without ``data: [DONE]``.
+
+    For the last to be known, each event waits for the next.
+    """
+
+    event: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeats(Fault):
+    """After the last event the body does not end: comments, which are no events, come for ever.
+
+    A client that waits for the end of the body, and not for the last event, never returns, and its read
+    timeout never fires.
+
+    Args:
+        interval: seconds between them, above 0.
+    """
+
+    interval: float = 0.05
+
+    def __post_init__(self) -> None:
+        _seconds("interval", self.interval, above=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Substitute(Fault):
     """A fault that answers in the handler's place: the request is not executed."""
 
-    def response(self) -> Response:
-        """What is answered instead."""
+    def response(self, describe: Callable[[int, str], Response]) -> Response:
+        """What is answered instead; ``describe`` is how this server words an error, from status and message."""
         raise NotImplementedError
 
 
@@ -234,7 +307,8 @@ class Status(Substitute):
     Args:
         status: 200 to 599.
         headers: further header fields, such as ``{"Retry-After": "2"}``.
-        body: the body; ``{"detail": ...}`` as JSON when omitted.
+        body: the body; when omitted, an error in the shape of the server's own, and in general
+            ``{"detail": ...}`` as JSON.
     """
 
     status: int
@@ -245,10 +319,10 @@ class Status(Substitute):
         check_status(self.status)
         object.__setattr__(self, "headers", header_pairs(self.headers))
 
-    def response(self) -> Response:
+    def response(self, describe: Callable[[int, str], Response]) -> Response:
         if self.body is not None:
             return Response(self.body, status=self.status, headers=self.headers)
-        return Response.json({"detail": f"injected status {self.status}"}, status=self.status, headers=self.headers)
+        return describe(self.status, f"injected status {self.status}").with_headers(self.headers)
 
     def __str__(self) -> str:
         return f"Status({self.status})"
@@ -271,7 +345,7 @@ class Redirect(Substitute):
             raise ScenarioError(f"status={self.status!r} is no redirect; allowed are 300 to 399, as in status=307")
         header_pairs({"Location": self.location})
 
-    def response(self) -> Response:
+    def response(self, describe: Callable[[int, str], Response]) -> Response:
         return Response(status=self.status, headers={"Location": self.location})
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import AsyncIterable, Iterable, Mapping
+from asyncio import StreamReader
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,7 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from fake_servers.errors import ScenarioError
 
-__all__ = ["HeaderSource", "Request", "Response", "Stream"]
+__all__ = ["HeaderSource", "Request", "Response", "Stream", "Tunnel"]
 
 HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
 RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -29,7 +30,17 @@ class Request:
     when a handler sees it.
     """
 
-    __slots__ = ("_headers", "body", "http_version", "keep_alive", "method", "path", "raw_headers", "target")
+    __slots__ = (
+        "_headers",
+        "body",
+        "exchange",
+        "http_version",
+        "keep_alive",
+        "method",
+        "path",
+        "raw_headers",
+        "target",
+    )
 
     def __init__(
         self,
@@ -48,6 +59,7 @@ class Request:
         self.body = body
         self.http_version = http_version
         self.keep_alive = keep_alive
+        self.exchange: object = None  #: what the ledger writes about it; for the server's own use
         self._headers: CIMultiDictProxy[str] | None = None
 
     @property
@@ -117,6 +129,10 @@ class Response:
         """A response whose body is ``value`` as plain text in UTF-8."""
         return cls(value, status=status, headers=headers, content_type="text/plain; charset=utf-8")
 
+    def with_headers(self, headers: HeaderSource) -> Response:
+        """This response with further header fields."""
+        return Response(self.body, status=self.status, headers=(*self.headers, *header_pairs(headers)))
+
     @property
     def head(self) -> bytes:
         """The status line and header fields as they go onto the wire, without the final empty line."""
@@ -134,6 +150,7 @@ class Stream:
 
     Args:
         chunks: yields the body's parts; an empty part is passed over. It is closed when the client goes.
+            Where the body is a stream of events, each part is one: faults count them.
         status: 200 to 599.
         headers: further header fields.
         content_type: the ``Content-Type``; none is sent when omitted.
@@ -165,6 +182,48 @@ class Stream:
     def __repr__(self) -> str:
         size = "unknown length" if self.length is None else f"{self.length} bytes"
         return f"<Stream {self.status} ({size})>"
+
+
+class Tunnel:
+    """A response after whose head the connection carries bytes both ways and no more HTTP, until it is closed.
+
+    Args:
+        serve: takes what the client sends, up to its FIN, and yields what is sent back; the server closes
+            the connection when it ends.
+        status: 101, or 200 to 599.
+        headers: further header fields.
+        content_type: the ``Content-Type``; none is sent when omitted.
+
+    Raises:
+        ScenarioError: the status is out of range, or a header field holds a line break.
+    """
+
+    __slots__ = ("headers", "parts", "serve", "status")
+
+    def __init__(
+        self,
+        serve: Callable[[StreamReader], AsyncIterable[bytes]],
+        *,
+        status: int = 101,
+        headers: HeaderSource | None = None,
+        content_type: str | None = None,
+    ) -> None:
+        self.serve = serve
+        self.parts: AsyncIterable[bytes] = _nothing()  #: what is sent back, once the connection is open for it
+        self.status = status if status == 101 else check_status(status)
+        self.headers = header_pairs(headers, content_type)
+
+    def open(self, incoming: StreamReader) -> None:
+        """Begin to serve, with what the client sends from now on."""
+        self.parts = self.serve(incoming)
+
+    def __repr__(self) -> str:
+        return f"<Tunnel {self.status}>"
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
 
 
 def has_body(method: str, status: int) -> bool:

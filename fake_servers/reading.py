@@ -11,7 +11,7 @@ import httptools
 from fake_servers.delivery import Turn
 from fake_servers.errors import FakeServerError
 from fake_servers.faults import AtMoment
-from fake_servers.http import Request, Response
+from fake_servers.http import Request
 from fake_servers.recorder import ConnectionEntry, ExchangeEntry
 from fake_servers.records import Outcome
 from fake_servers.service import Service
@@ -138,6 +138,7 @@ class RequestReader:
             keep_alive=parser.should_keep_alive(),
         )
         entry = ExchangeEntry(self.entry, request.method, request.target, request.path, headers)
+        request.exchange = entry
         plan = service.run.plan(request.method, request.path) if service.run.plans_requests else None
         self._reading = Turn(entry, request, plan)
         if self._body_size:
@@ -234,7 +235,7 @@ class RequestReader:
         self._deaf = True
         self._intercept = self._discard
         turn.request.keep_alive = False
-        refusal = Response.json({"detail": detail}, status=status)
+        refusal = self.service.describe(turn.request, status, detail)
         self._enqueue(Turn(turn.entry, turn.request, None, refusal))
 
     def _partial(self) -> Turn:

@@ -13,6 +13,7 @@ from weakref import WeakSet
 from fake_servers.errors import FakeServerError, ScenarioError
 from fake_servers.faults import AtListener, Fault
 from fake_servers.hosts import LoopHost, ThreadHost
+from fake_servers.http import Request, Response
 from fake_servers.latency import Latency
 from fake_servers.ledger import Ledger
 from fake_servers.listener import Listener, listen
@@ -88,7 +89,11 @@ class FakeServer:
         self._first_scenario = Scenario(seed=seed) if scenario is None else scenario
         self._recorder = Recorder(time.monotonic)
         self._service = Service(
-            self._recorder, ScenarioRun(self._first_scenario), limits=limits or Limits(), time_scale=time_scale
+            self._recorder,
+            ScenarioRun(self._first_scenario),
+            limits=limits or Limits(),
+            time_scale=time_scale,
+            describe=self._describe_error,
         )
         self.ledger = Ledger(self._recorder)
         self.started_at = 0.0
@@ -98,23 +103,36 @@ class FakeServer:
     def _set_up(self) -> None:
         """A service of its own adds its routes here."""
 
+    def _describe_error(self, request: Request, status: int, message: str) -> Response:
+        """An error in the words of a service of its own: no such route, a malformed request, an injected status."""
+        return Response.json({"detail": message}, status=status)
+
     # -- what it serves -----------------------------------------------------------------------------------
 
-    def route(self, on: str) -> Callable[[AnyHandler], AnyHandler]:
+    def route(self, on: str, *, queues: bool = False) -> Callable[[AnyHandler], AnyHandler]:
         """Register the decorated handler for ``"METHOD /path"``.
 
-        A handler takes a `Request` and returns a `Response` or a `Stream`; it may be a coroutine function.
-        One whose code has no ``await`` is answered without a task.
+        A handler takes a `Request` and returns a `Response`, a `Stream` or a `Tunnel`; it may be a coroutine
+        function. One whose code has no ``await`` is answered without a task.
+
+        Args:
+            on: which requests.
+            queues: whether the handler waits for a slot first, and calls `begins` when it has one: only
+                from then on a request counts as executed, and what it waited is no service time.
 
         Raises:
             ScenarioError: ``on`` is not a pattern.
         """
 
         def register(handler: AnyHandler) -> AnyHandler:
-            self._service.router.add(on, Route(handler))
+            self._service.router.add(on, Route(handler, queues=queues))
             return handler
 
         return register
+
+    def begins(self, request: Request, *, waited: float = 0.0) -> None:
+        """A handler that queues has got its slot, after ``waited`` seconds, and begins to execute the request."""
+        self._service.begins(request, waited=waited)
 
     @property
     def routes(self) -> tuple[str, ...]:

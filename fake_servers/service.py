@@ -11,15 +11,16 @@ from types import CodeType
 from typing import Any, Protocol, TypeVar
 
 from fake_servers.errors import FakeServerError
-from fake_servers.http import Request, Response, Stream
-from fake_servers.recorder import ConnectionEntry, Recorder
+from fake_servers.http import Request, Response, Stream, Tunnel
+from fake_servers.recorder import ConnectionEntry, ExchangeEntry, Recorder
 from fake_servers.records import Outcome
 from fake_servers.routing import Router
 from fake_servers.scenario import ScenarioRun
 
-__all__ = ["Answer", "Handler", "Limits", "Route", "Served", "Service"]
+__all__ = ["Answer", "Describe", "Handler", "Limits", "Route", "Served", "Service"]
 
-Answer = Response | Stream
+Answer = Response | Stream | Tunnel
+Describe = Callable[[Request, int, str], Response]
 Result = TypeVar("Result")
 Handler = Callable[[Request], Answer | Awaitable[Answer]]
 
@@ -52,14 +53,18 @@ class Served(Protocol):
 
 
 class Route:
-    """A handler, and whether it is known to answer without ever waiting."""
+    """A handler, and whether it is known to answer without ever waiting.
 
-    __slots__ = ("handler", "immediate", "is_coroutine")
+    A handler that ``queues`` may wait before it does anything, and says itself when it begins to execute.
+    """
 
-    def __init__(self, handler: Handler) -> None:
+    __slots__ = ("handler", "immediate", "is_coroutine", "queues")
+
+    def __init__(self, handler: Handler, *, queues: bool = False) -> None:
         self.handler = handler
+        self.queues = queues
         self.is_coroutine = inspect.iscoroutinefunction(handler)
-        self.immediate = not self.is_coroutine or not _may_wait(handler)
+        self.immediate = not queues and (not self.is_coroutine or not _may_wait(handler))
 
     def call(self, request: Request) -> Answer | Awaitable[Answer]:
         """Call the handler; a coroutine that cannot wait is run to its end right here, without a task."""
@@ -76,11 +81,14 @@ class Route:
 class Service:
     """Everything that a connection needs of its server."""
 
-    def __init__(self, recorder: Recorder, run: ScenarioRun, *, limits: Limits, time_scale: float) -> None:
+    def __init__(
+        self, recorder: Recorder, run: ScenarioRun, *, limits: Limits, time_scale: float, describe: Describe
+    ) -> None:
         self.recorder = recorder
         self.run = run
         self.limits = limits
         self.time_scale = time_scale
+        self.describe = describe
         self.router: Router[Route] = Router()
         self.connections: set[Served] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -110,10 +118,16 @@ class Service:
         try:
             result = route.call(request)
             if result is None:
-                raise TypeError("it returned None and not a Response or a Stream")
+                raise TypeError("it returned None and not a Response, a Stream or a Tunnel")
         except Exception as error:  # noqa: BLE001 -- a handler may raise anything, and the server must go on
             return self.failed(request, error)
         return result
+
+    def begins(self, request: Request, *, waited: float = 0.0) -> None:
+        """A handler that queues begins to execute, after ``waited`` seconds in its queue."""
+        assert isinstance(request.exchange, ExchangeEntry), "every request that is served has its entry"
+        request.exchange.waited += waited
+        self.recorder.executed(request.exchange)
 
     async def settle(self, request: Request, result: Answer | Awaitable[Answer]) -> Answer:
         """Wait for what a handler returned, and make sure that it is an answer."""
@@ -121,16 +135,16 @@ class Service:
             answer = await result if inspect.isawaitable(result) else result
         except Exception as error:  # noqa: BLE001 -- as above
             return self.failed(request, error)
-        if isinstance(answer, (Response, Stream)):
+        if isinstance(answer, (Response, Stream, Tunnel)):
             return answer
-        return self.failed(request, TypeError(f"it returned {answer!r} and not a Response or a Stream"))
+        return self.failed(request, TypeError(f"it returned {answer!r} and not a Response, a Stream or a Tunnel"))
 
     def failed(self, request: Request, error: Exception) -> Response:
         """Keep an error of a handler on the record, to be raised in the test."""
         problem = FakeServerError(f"the handler of {request.method} {request.path} failed: {error!r}")
         problem.__cause__ = error
         self.errors.append(problem)
-        return Response.json({"detail": str(problem)}, status=500)
+        return self.describe(request, 500, str(problem))
 
     def start(self, serving: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Serve something in a task that the server waits for when it stops."""
@@ -162,10 +176,10 @@ class Service:
         methods = self.router.methods(request.path)
         if methods:
             detail = f"{request.path} takes {', '.join(methods)} and not {request.method}"
-            return Response.json({"detail": detail}, status=405, headers={"Allow": ", ".join(methods)})
+            return self.describe(request, 405, detail).with_headers({"Allow": ", ".join(methods)})
         known = ", ".join(sorted(self.router)) or "none"
         detail = f"no route for {request.method} {request.path}; there are: {known}"
-        return Response.json({"detail": detail}, status=404)
+        return self.describe(request, 404, detail)
 
 
 def _may_wait(handler: Handler) -> bool:

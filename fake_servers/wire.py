@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextlib import aclosing
 from random import Random
 from typing import Final
 
 from fake_servers.faults import Fault, Malformed, WrongLength
-from fake_servers.http import Request, Response, Stream, encode, encode_head, has_body, persistence
+from fake_servers.garbling import close, garbled
+from fake_servers.http import Request, Response, Stream, Tunnel, encode, encode_head, has_body, persistence
 from fake_servers.service import Answer
 
-__all__ = ["encoded"]
+__all__ = ["Last", "encoded"]
 
 # Fixed, so that every run sends the same; no byte of it can begin a status line.
 _GARBAGE: Final = bytes(byte for byte in Random(0).randbytes(256) if byte not in b"Hh\r\n")
 
 
-async def encoded(request: Request, answer: Answer, fault: Fault | None) -> AsyncGenerator[bytes, None]:
-    """Yield the answer's bytes in blocks, the head first."""
+class Last(bytes):
+    """The block after which a response is complete."""
+
+    __slots__ = ()
+
+
+async def encoded(
+    request: Request, answer: Answer, fault: Fault | None, sleep: Callable[[float], Awaitable[None]]
+) -> AsyncGenerator[bytes, None]:
+    """Yield the answer's bytes in blocks: of a stream the head, each part, and last what ends it, perhaps nothing.
+
+    Args:
+        request: what is answered.
+        answer: what the handler returned, a tunnel as the stream that it has become.
+        fault: what is to go wrong inside.
+        sleep: the server's.
+    """
     if isinstance(fault, (Malformed, WrongLength)):
-        yield _broken(request, await _complete(answer), fault)
+        yield Last(_broken(request, await _complete(answer), fault))
     elif isinstance(answer, Response):
-        yield encode(request, answer)
+        yield Last(encode(request, answer))
     else:
-        async with aclosing(_streamed(request, answer)) as blocks:
+        async with aclosing(_in_blocks(request, answer, fault, sleep)) as blocks:
             async for block in blocks:
                 yield block
 
 
-async def _streamed(request: Request, stream: Stream) -> AsyncGenerator[bytes, None]:
+def _in_blocks(
+    request: Request, answer: Stream | Tunnel, fault: Fault | None, sleep: Callable[[float], Awaitable[None]]
+) -> AsyncGenerator[bytes, None]:
+    source = answer.parts if isinstance(answer, Tunnel) else answer.chunks
+    parts = source if fault is None else garbled(source, fault, sleep)
+    return _tunnelled(answer, parts) if isinstance(answer, Tunnel) else _streamed(request, answer, parts)
+
+
+async def _streamed(request: Request, stream: Stream, parts: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
     chunked = stream.length is None and request.http_version != "1.0"
     if stream.length is None and not chunked:
         request.keep_alive = False  # to HTTP/1.0, the end of the connection is the end of the body
@@ -38,33 +62,50 @@ async def _streamed(request: Request, stream: Stream) -> AsyncGenerator[bytes, N
     headers = (*stream.headers, framing) if framed else stream.headers
     yield encode_head(stream.status, headers) + persistence(request) + b"\r\n"
     if has_body(request.method, stream.status):
-        async for chunk in _body(stream):
-            yield b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk
-        if chunked:
-            yield b"0\r\n\r\n"
+        async with aclosing(_body(parts, stream.length)) as chunks:
+            async for chunk in chunks:
+                yield b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk
+    yield Last(b"0\r\n\r\n" if chunked and framed and has_body(request.method, stream.status) else b"")
 
 
-async def _body(stream: Stream) -> AsyncGenerator[bytes, None]:
-    """The stream's parts, checked against its declared length; its source is closed on every way out."""
+async def _tunnelled(tunnel: Tunnel, parts: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+    yield encode_head(tunnel.status, tunnel.headers) + b"\r\n"
+    async with aclosing(_body(parts, None)) as chunks:
+        async for chunk in chunks:
+            yield chunk
+    yield Last()
+
+
+async def _body(parts: AsyncIterable[bytes], length: int | None) -> AsyncGenerator[bytes, None]:
+    """The parts that are not empty, checked against the declared length; the source is closed on every way out.
+
+    What completes the length is kept until the source has ended, so that nothing is sent behind it.
+    """
     size = 0
-    source = stream.chunks
+    final = b""
     try:
-        async for chunk in source:
+        async for chunk in parts:
             size += len(chunk)
-            if chunk:
+            if size == length:
+                final += chunk
+            elif chunk:
                 yield bytes(chunk)
     finally:
-        close = getattr(source, "aclose", None)
-        if close is not None:
-            await close()
-    if stream.length is not None and size != stream.length:
-        raise ValueError(f"the stream's length is {stream.length} bytes, and its chunks have {size}")
+        await close(parts)
+    if length is not None and size != length:
+        raise ValueError(f"the stream's length is {length} bytes, and its chunks have {size}")
+    if final:
+        yield Last(final)
 
 
 async def _complete(answer: Answer) -> Response:
     if isinstance(answer, Response):
         return answer
-    body = b"".join([chunk async for chunk in _body(answer)])
+    if isinstance(answer, Tunnel):  # it ends when the client wants it to, so it is broken from the start
+        await close(answer.parts)
+        return Response(headers=answer.headers)
+    async with aclosing(_body(answer.chunks, answer.length)) as chunks:
+        body = b"".join([chunk async for chunk in chunks])
     return Response(body, status=answer.status, headers=answer.headers)
 
 

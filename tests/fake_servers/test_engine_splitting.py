@@ -64,7 +64,13 @@ async def answer_later(request):
 
 def new_service() -> Service:
     run = ScenarioRun(Scenario())
-    service = Service(Recorder(time.monotonic), run, limits=Limits(head=300, body=100), time_scale=1.0)
+    service = Service(
+        Recorder(time.monotonic),
+        run,
+        limits=Limits(head=300, body=100),
+        time_scale=1.0,
+        describe=lambda request, status, message: Response(message, status=status),
+    )
     service.router.add("* /echo", Route(lambda request: Response(request.body)))
     service.router.add("* /later", Route(answer_later))
     return service

@@ -116,7 +116,7 @@ def test_equal_faults_are_equal_and_hash_alike(make):
 
 def test_every_fault_is_public():
     kinds = {kind for kind in vars(faults).values() if isinstance(kind, type) and issubclass(kind, faults.Fault)}
-    abstract = {faults.Fault, faults.AtMoment, faults.Paced, faults.Substitute, faults.AtListener}
+    abstract = {faults.Fault, faults.AtMoment, faults.InEvents, faults.Paced, faults.Substitute, faults.AtListener}
     assert {kind.__name__ for kind in kinds - abstract} == set(faults.__all__) - {"Fault", "Moment"}
 
 
