@@ -10,7 +10,8 @@ from contextlib import aclosing
 from typing import Final, NamedTuple, Protocol
 
 from fake_servers.faults import AtMoment, Fault, HalfClose, Malformed, Moment, Paced, Substitute, WrongLength
-from fake_servers.http import Request, Response, Tunnel
+from fake_servers.garbling import close
+from fake_servers.http import Request, Response, Stream, Tunnel
 from fake_servers.recorder import ExchangeEntry
 from fake_servers.scenario import Plan
 from fake_servers.service import Answer, Service
@@ -81,6 +82,16 @@ async def serve(outlet: Outlet, turn: Turn, result: Answer | Awaitable[Answer] |
         if acts_at(fault, moment) and await outlet.suffer(fault):
             return
     answer = await _answer(outlet, turn, fault, result)
+    try:
+        await _deliver(outlet, turn, answer)
+    finally:
+        if isinstance(answer, Stream):  # where nothing of it was sent, nothing else has closed its source
+            await close(answer.chunks)
+
+
+async def _deliver(outlet: Outlet, turn: Turn, answer: Answer) -> None:
+    plan = turn.plan
+    fault = None if plan is None else plan.fault
     if plan is not None:
         await _linger(outlet.service, plan)
     if outlet.is_over:  # the handler was cancelled, and answered all the same

@@ -296,6 +296,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
     def _after_response(self, fault: Fault) -> None:
         if isinstance(fault, HalfClose):
             self._mute = True
+            self._say_goodbye()
             self.transport.write_eof()
         elif not isinstance(fault, AtMoment):
             self.cut(fault)
@@ -304,7 +305,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         else:
             self._meet(fault)
 
-    def _meet(self, fault: AtMoment) -> None:
+    def _meet(self, fault: Fault) -> None:
         """Let a fault act between exchanges."""
         if not isinstance(fault, Stall):
             self.cut(fault)
@@ -335,9 +336,13 @@ class ServerConnection(RequestReader, asyncio.Protocol):
 
     def shut(self, by: Closer) -> None:
         """Send FIN after what was written; what the client still sends is taken and dropped."""
+        self._say_goodbye()
         self._over = self._deaf = True
         self._intercept = self._discard
         self._send_fin(by)
+
+    def _say_goodbye(self) -> None:
+        """What a layer below HTTP has to say before FIN."""
 
     def _send_fin(self, by: Closer, pause: float = 0.0) -> None:
         # Recorded when it is sent and not before: a client that finds its connection closed in the ledger has the FIN.

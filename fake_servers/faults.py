@@ -34,10 +34,12 @@ __all__ = [
     "Stall",
     "Status",
     "Throttle",
+    "WrongCertificate",
     "WrongLength",
 ]
 
 MalformedPart = Literal["status", "header", "chunk", "garbage"]
+WrongReason = Literal["name", "expired", "untrusted"]
 
 
 class Moment(Word):
@@ -236,6 +238,22 @@ class Malformed(Fault):
         if self.part not in get_args(MalformedPart):
             allowed = ", ".join(repr(part) for part in get_args(MalformedPart))
             raise ScenarioError(f"part={self.part!r} is not known; allowed are {allowed}")
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCertificate(Fault):
+    """The handshake of a server with ``tls=True`` offers a certificate that a client must refuse.
+
+    Args:
+        reason: ``"name"`` (it is another host's), ``"expired"`` or ``"untrusted"`` (an unknown authority's).
+    """
+
+    reason: WrongReason = "name"
+
+    def __post_init__(self) -> None:
+        if self.reason not in get_args(WrongReason):
+            allowed = ", ".join(repr(reason) for reason in get_args(WrongReason))
+            raise ScenarioError(f"reason={self.reason!r} is not known; allowed are {allowed}")
 
 
 @dataclass(frozen=True, slots=True)

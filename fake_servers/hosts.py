@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from fake_servers.errors import FakeServerError
-from fake_servers.listener import Listener
+from fake_servers.listener import Connect, Listener
 from fake_servers.records import Outcome
 from fake_servers.service import Service
 
@@ -25,10 +25,10 @@ _LONGEST_CLEANUP: Final = 0.25
 class LoopHost:
     """Serves in the running loop, so that the server shares its clock, virtual or not."""
 
-    def __init__(self, service: Service, listening: socket.socket) -> None:
+    def __init__(self, service: Service, listening: socket.socket, connect: Connect) -> None:
         self._service = service
         self._loop = asyncio.get_running_loop()
-        self._listener = Listener(listening, service, self._loop)
+        self._listener = Listener(listening, service, self._loop, connect)
         self._listener.open()
         self.thread_id: int | None = threading.get_ident()
 
@@ -44,10 +44,10 @@ class LoopHost:
 class ThreadHost:
     """Serves in a thread of its own, on uvloop where that is installed."""
 
-    def __init__(self, service: Service, listening: socket.socket) -> None:
+    def __init__(self, service: Service, listening: socket.socket, connect: Connect) -> None:
         self._service = service
         self._loop = _new_loop()
-        self._listener = Listener(listening, service, self._loop)
+        self._listener = Listener(listening, service, self._loop, connect)
         self._thread = threading.Thread(target=self._run, name=f"fake-server-{listening.getsockname()[1]}", daemon=True)
         self._thread.start()
         self.thread_id: int | None = self._thread.ident

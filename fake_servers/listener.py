@@ -7,6 +7,7 @@ import contextlib
 import errno
 import socket
 import sys
+from collections.abc import Callable
 from typing import Final
 
 from fake_servers.engine import ServerConnection
@@ -14,9 +15,11 @@ from fake_servers.errors import FakeServerError
 from fake_servers.faults import AtListener, Refuse
 from fake_servers.service import Service
 
-__all__ = ["Listener", "listen"]
+__all__ = ["Connect", "Listener", "listen"]
 
 BACKLOG: Final = 4096
+Connect = Callable[[Service, tuple[str, int], asyncio.AbstractEventLoop], ServerConnection]
+
 _ACCEPTS_AT_ONCE: Final = 64
 _PAUSE_WITHOUT_DESCRIPTORS: Final = 0.1
 
@@ -59,9 +62,12 @@ def _free_port(address: str) -> int:
 class Listener:
     """Accepts connections for a service in a loop."""
 
-    def __init__(self, listening: socket.socket, service: Service, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, listening: socket.socket, service: Service, loop: asyncio.AbstractEventLoop, connect: Connect
+    ) -> None:
         self._socket = listening
         self._service = service
+        self._connect = connect
         self._loop = loop
         self._name: tuple[str, int] = listening.getsockname()
         self._filler: socket.socket | None = None
@@ -117,7 +123,7 @@ class Listener:
         accepted.setblocking(False)
 
         def protocol() -> ServerConnection:
-            return ServerConnection(self._service, peer, self._loop)
+            return self._connect(self._service, peer, self._loop)
 
         task: asyncio.Task[object] = self._loop.create_task(self._loop.connect_accepted_socket(protocol, accepted))
         self._handshakes.add(task)

@@ -10,7 +10,7 @@ import httptools
 
 from fake_servers.delivery import Turn
 from fake_servers.errors import FakeServerError
-from fake_servers.faults import AtMoment
+from fake_servers.faults import AtMoment, Fault
 from fake_servers.http import Request
 from fake_servers.recorder import ConnectionEntry, ExchangeEntry
 from fake_servers.records import Outcome
@@ -91,7 +91,7 @@ class RequestReader:
         """A refusal is to be sent when its turn has come."""
         raise NotImplementedError
 
-    def _meet(self, fault: AtMoment) -> None:
+    def _meet(self, fault: Fault) -> None:
         """A fault acts between exchanges."""
         raise NotImplementedError
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fake_servers import latency as latencies
 from fake_servers.errors import ScenarioError
-from fake_servers.faults import AtListener, AtMoment, Fault, Moment
+from fake_servers.faults import AtListener, AtMoment, Fault, Moment, WrongCertificate
 from fake_servers.latency import Latency
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.routing import Pattern
@@ -56,6 +56,8 @@ class Injection:
     @property
     def meets_connections(self) -> bool:
         """Whether it is about a connection as it is accepted, before any request."""
+        if isinstance(self.fault, WrongCertificate):
+            return True
         return isinstance(self.fault, AtMoment) and self.fault.at is Moment.ACCEPT
 
     @property
@@ -175,12 +177,11 @@ class ScenarioRun:
             return None
         return Plan(fault, latency, held_at)
 
-    def plan_connection(self) -> AtMoment | None:
+    def plan_connection(self) -> Fault | None:
         """What a connection that has just been accepted is to meet."""
         for running in self._connections:
             if running.falls_due():
                 running.acted += 1
-                assert isinstance(running.injection.fault, AtMoment)
                 return running.injection.fault
         return None
 

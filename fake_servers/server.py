@@ -6,21 +6,25 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Literal, TypeVar
 from weakref import WeakSet
 
+from fake_servers import certificates
+from fake_servers.engine import ServerConnection
 from fake_servers.errors import FakeServerError, ScenarioError
-from fake_servers.faults import AtListener, Fault
+from fake_servers.faults import AtListener, Fault, WrongCertificate
 from fake_servers.hosts import LoopHost, ThreadHost
 from fake_servers.http import Request, Response
 from fake_servers.latency import Latency
 from fake_servers.ledger import Ledger
-from fake_servers.listener import Listener, listen
+from fake_servers.listener import Connect, Listener, listen
 from fake_servers.recorder import Recorder
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.scenario import Injection, Scenario, ScenarioRun
 from fake_servers.service import Handler, Limits, Route, Service
+from fake_servers.tls import TlsConnection
 
 __all__ = ["FakeServer", "HostKind", "forget_stopped_servers", "started_servers"]
 
@@ -59,10 +63,13 @@ class FakeServer:
         seed: the start of all chance, for a server without a ``scenario``.
         host: ``"thread"`` or ``"loop"``, where the form of the ``with`` statement shall not decide.
         time_scale: factor on all of the server's own delays: at 0.01, 30 s take 0.3 s.
+        tls: whether to speak HTTPS, with a certificate for ``address`` and localhost that an authority of
+            this process has signed: see `ca_path`.
         limits: sizes beyond which requests are refused.
 
     Raises:
         ScenarioError: an argument is out of range.
+        FakeServerError: TLS is wanted, and trustme is not installed.
     """
 
     def __init__(
@@ -74,6 +81,7 @@ class FakeServer:
         seed: int = 0,
         host: HostKind | None = None,
         time_scale: float = 1.0,
+        tls: bool = False,
         limits: Limits | None = None,
     ) -> None:
         if host not in {None, "thread", "loop"}:
@@ -82,11 +90,20 @@ class FakeServer:
             raise ScenarioError(f"port={port!r} is out of range; allowed are 0 (any) to 65535, as in port=9527")
         if isinstance(time_scale, bool) or not isinstance(time_scale, (int, float)) or not time_scale > 0:
             raise ScenarioError(f"time_scale={time_scale!r} is out of range; allowed is above 0, as in 0.01")
+        if tls not in {True, False}:
+            raise ScenarioError(f"tls={tls!r} is not known; allowed are True and False, as in tls=True")
         self._address = address
         self._port = port
+        self._tls = tls
+        self._connect: Connect = ServerConnection
+        if tls:
+            certificates.right(address)
+            self._connect = partial(TlsConnection, address=address)
         self._host_kind = host
         self._host: ThreadHost | LoopHost | None = None
         self._first_scenario = Scenario(seed=seed) if scenario is None else scenario
+        for injection in self._first_scenario.injections:
+            self._check_certificate(injection)
         self._recorder = Recorder(time.monotonic)
         self._service = Service(
             self._recorder,
@@ -199,9 +216,14 @@ class FakeServer:
         return self._service.run.unmatched
 
     def _add(self, injection: Injection) -> None:
+        self._check_certificate(injection)
         self._service.run.add(injection)
         if isinstance(injection.fault, AtListener) and self._host is not None:
             self._host.call(lambda listener: listener.meet_faults())
+
+    def _check_certificate(self, injection: Injection) -> None:
+        if isinstance(injection.fault, WrongCertificate) and not self._tls:
+            raise ScenarioError(f"{injection.fault} needs a handshake; make the server with tls=True")
 
     # -- where it runs ------------------------------------------------------------------------------------
 
@@ -224,7 +246,18 @@ class FakeServer:
         """
         if not self._port:
             raise FakeServerError("the server has no port before it is started: use 'with' or call start()")
-        return f"http://{self._address}:{self._port}"
+        return f"{'https' if self._tls else 'http'}://{self._address}:{self._port}"
+
+    @property
+    def ca_path(self) -> str:
+        """The file with the certificate to trust, in PEM, for a server with ``tls=True``.
+
+        Raises:
+            FakeServerError: it speaks plain HTTP.
+        """
+        if not self._tls:
+            raise FakeServerError("this server has no certificate; make it with tls=True")
+        return certificates.ca_path()
 
     @property
     def is_running(self) -> bool:
@@ -298,7 +331,7 @@ class FakeServer:
         self._port = listening.getsockname()[1]
         self._recorder.clock = clock
         self.open_at_stop = ()
-        self._host = host(self._service, listening)
+        self._host = host(self._service, listening, self._connect)
         self.ledger._loop_thread = self._host.thread_id
         self.started_at = time.monotonic()
         _started.add(self)

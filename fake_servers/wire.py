@@ -61,11 +61,17 @@ async def _streamed(request: Request, stream: Stream, parts: AsyncIterable[bytes
     framed = has_body("", stream.status) and (chunked or stream.length is not None)
     headers = (*stream.headers, framing) if framed else stream.headers
     yield encode_head(stream.status, headers) + persistence(request) + b"\r\n"
+    ended = False
     if has_body(request.method, stream.status):
         async with aclosing(_body(parts, stream.length)) as chunks:
             async for chunk in chunks:
+                ended = isinstance(chunk, Last)
                 yield b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk
-    yield Last(b"0\r\n\r\n" if chunked and framed and has_body(request.method, stream.status) else b"")
+        if chunked:
+            yield Last(b"0\r\n\r\n")
+            return
+    if not ended:
+        yield Last()
 
 
 async def _tunnelled(tunnel: Tunnel, parts: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
