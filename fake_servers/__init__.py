@@ -3,6 +3,7 @@
 from fake_servers import faults, latency
 from fake_servers.docker import FakeDockerServer
 from fake_servers.errors import FakeServerError, ScenarioError
+from fake_servers.evals import FakeEvalServer
 from fake_servers.faults import Moment
 from fake_servers.http import Request, Response, Stream, Tunnel
 from fake_servers.ledger import Connection, Exchange, Ledger
@@ -13,6 +14,7 @@ __all__ = [
     "Connection",
     "Exchange",
     "FakeDockerServer",
+    "FakeEvalServer",
     "FakeServer",
     "FakeServerError",
     "Injection",

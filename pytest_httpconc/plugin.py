@@ -17,7 +17,7 @@ import pytest
 from _pytest._code.code import TerminalRepr
 
 if TYPE_CHECKING:
-    from fake_servers import FakeDockerServer, FakeServer
+    from fake_servers import FakeDockerServer, FakeEvalServer, FakeServer
     from pytest_httpconc.assertions import HttpConc, Watched
     from pytest_httpconc.findings import Finding
     from pytest_httpconc.policy import Policy
@@ -80,6 +80,14 @@ def fake_docker(request: pytest.FixtureRequest) -> FakeDockerServer:
     from fake_servers import FakeDockerServer
 
     return _serve(request, FakeDockerServer)
+
+
+@pytest.fixture
+def fake_eval(request: pytest.FixtureRequest) -> FakeEvalServer:
+    """A `FakeEvalServer` with any number of GPUs, stopped when the test is over."""
+    from fake_servers import FakeEvalServer
+
+    return _serve(request, FakeEvalServer)
 
 
 @pytest.fixture
