@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable
 from threading import get_ident
 from time import monotonic
@@ -11,6 +12,12 @@ from fake_servers.recorder import Recorder, Totals
 from fake_servers.records import Closer, Connection, Exchange, Outcome, Progress
 from fake_servers.rewriting import rewrite
 from fake_servers.routing import Pattern
+
+# Not asyncio.wait_for, which before Python 3.12 can lose a cancellation that comes with the result.
+if sys.version_info >= (3, 11):
+    from asyncio import timeout as deadline
+else:
+    from async_timeout import timeout as deadline
 
 __all__ = ["Closer", "Connection", "Exchange", "Ledger", "Outcome", "Progress"]
 
@@ -153,7 +160,8 @@ class Ledger:
 
         self._recorder.watched.append(notice)
         try:
-            return await asyncio.wait_for(self._until(predicate, changed), timeout)
+            async with deadline(timeout):
+                return await self._until(predicate, changed)
         except (asyncio.TimeoutError, TimeoutError):
             raise TimeoutError(f"it did not hold within {timeout:g} s: {self!r}") from None
         finally:
