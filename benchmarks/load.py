@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import time
+from tempfile import NamedTemporaryFile
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -15,7 +16,20 @@ def requests_per_second(port: int, *, connections: int, seconds: int) -> float:
     """Keep-alive requests per second with this many connections, over this many seconds."""
     if shutil.which("wrk") is None:
         return asyncio.run(_own_load(port, connections, seconds))
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", f"http://127.0.0.1:{port}/"]
+    return _wrk(f"http://127.0.0.1:{port}/", connections, seconds)
+
+
+def posts_per_second(url: str, body: str, *, connections: int, seconds: int) -> float:
+    """The same with a JSON body for each request; takes wrk."""
+    with NamedTemporaryFile("w", suffix=".lua") as script:
+        headers = 'wrk.headers["Content-Type"] = "application/json"'
+        script.write(f'wrk.method = "POST"\nwrk.body = [[{body}]]\n{headers}\n')
+        script.flush()
+        return _wrk(url, connections, seconds, "-s", script.name)
+
+
+def _wrk(url: str, connections: int, seconds: int, *options: str) -> float:
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", *options, url]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     match = re.search(r"Requests/sec:\s+([\d.]+)", output)
     if match is None or "Non-2xx" in output:

@@ -13,8 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import create_connection, socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 BODY = {"ok": True}
+EVENTS = 100
 
 
 def httpconc(delay: float) -> None:
@@ -80,6 +85,14 @@ async def _aiohttp(delay: float) -> None:
 
     app = web.Application()
     app.router.add_get("/", root)
+    await _serve(app)
+
+
+async def _serve(app: web.Application) -> None:
+    import asyncio
+
+    from aiohttp import web
+
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -105,6 +118,67 @@ def nginx(delay: float) -> None:
     os.execvp("nginx", ["nginx", "-e", str(folder / "error.log"), "-c", str(config)])
 
 
+def httpconc_llm(delay: float) -> None:
+    """Our model server, with ``delay`` between the 100 tokens of an answer."""
+    from fake_servers import FakeLLMServer
+
+    with FakeLLMServer(itl=delay) as server:
+        server.script(text=" ".join(["token"] * EVENTS))
+        print(server.port, flush=True)
+        signal.pause()
+
+
+def httpconc_llm_one_slot(delay: float) -> None:
+    """Our model server with one slot, which an answer keeps for ``delay``."""
+    from fake_servers import FakeLLMServer
+
+    with FakeLLMServer(ttft=delay, max_num_seqs=1) as server:
+        print(server.port, flush=True)
+        signal.pause()
+
+
+def aiohttp_events(delay: float) -> None:
+    """A plain aiohttp.web handler that streams as many events, with ``delay`` between them."""
+    import asyncio
+
+    asyncio.run(_aiohttp_events(delay))
+
+
+async def _aiohttp_events(delay: float) -> None:
+    import asyncio
+
+    from aiohttp import web
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for number in range(EVENTS):
+            if number:
+                await asyncio.sleep(delay)
+            await response.write(b'data: {"choices": [{"delta": {"content": " token"}}]}\n\n')
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", stream)
+    await _serve(app)
+
+
+def aimock(delay: float) -> None:
+    """The npm package @copilotkit/aimock, in the folder that AIMOCK names."""
+    folder = tempfile.mkdtemp()
+    Path(folder, "hello.json").write_text(
+        '{"fixtures": [{"match": {"userMessage": "hello"}, "response": {"content": "hello"}}]}'
+    )
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    print(port, flush=True)
+    command = str(Path(os.environ["AIMOCK"], "node_modules/.bin/llmock"))
+    os.execv(command, [command, "-p", str(port), "-f", folder, "--log-level", "silent"])
+
+
 KINDS: dict[str, Callable[[float], None]] = {
     "pytest-httpconc": httpconc,
     "pytest-httpconc without uvloop": httpconc_asyncio,
@@ -112,6 +186,12 @@ KINDS: dict[str, Callable[[float], None]] = {
     "aiohttp.web": aiohttp_web,
     "aiohttp.web on uvloop": aiohttp_uvloop,
     "nginx": nginx,
+}
+MODELS: dict[str, Callable[[float], None]] = {
+    "FakeLLMServer": httpconc_llm,
+    "FakeLLMServer, one slot": httpconc_llm_one_slot,
+    "aiohttp.web events": aiohttp_events,
+    "@copilotkit/aimock": aimock,
 }
 
 
@@ -146,4 +226,4 @@ def _wait_for(port: int) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    KINDS[sys.argv[1]](float(sys.argv[2]))
+    (KINDS | MODELS)[sys.argv[1]](float(sys.argv[2]))
