@@ -92,6 +92,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         self._left(Closer.CLIENT_FIN if exc is None else Closer.CLIENT_RST)
         self.resume_writing()
         self.service.connections.discard(self)
+        self.service.recorder.connection_left(self.entry)
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -362,6 +363,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         self._end_exchanges(outcome)
         self._over = self._deaf = True
         self.service.recorder.connection_closed(self.entry, Closer.SERVER)
+        self.service.recorder.connection_left(self.entry)
         self.transport.abort()
 
     def _left(self, by: Closer) -> None:

@@ -58,6 +58,11 @@ class Ledger:
         return self._recorder.open
 
     @property
+    def held_connections(self) -> int:
+        """How many connections their clients hold, those that the server has closed included."""
+        return self._recorder.held
+
+    @property
     def total_connections(self) -> int:
         """How many connections were ever accepted."""
         return self._recorder.opened

@@ -54,7 +54,17 @@ _NONE = Totals()
 class ConnectionEntry:
     """A connection as it is now."""
 
-    __slots__ = ("bytes_in", "bytes_out", "closed_at", "closed_by", "exchanges", "number", "opened_at", "peer")
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "closed_at",
+        "closed_by",
+        "exchanges",
+        "left",
+        "number",
+        "opened_at",
+        "peer",
+    )
 
     def __init__(self, number: int, peer: tuple[str, int], opened_at: float) -> None:
         self.number = number
@@ -62,6 +72,7 @@ class ConnectionEntry:
         self.opened_at = opened_at
         self.closed_at: float | None = None
         self.closed_by: Closer | None = None
+        self.left = False
         self.exchanges = 0
         self.bytes_in = 0
         self.bytes_out = 0
@@ -73,6 +84,7 @@ class ConnectionEntry:
             opened_at=self.opened_at,
             closed_at=self.closed_at,
             closed_by=self.closed_by,
+            is_abandoned=self.closed_at is not None and not self.left,
             exchanges=self.exchanges,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
@@ -173,6 +185,7 @@ class Recorder:
         self.lock = RLock()
         self.changed = Condition(self.lock)
         self.watched: list[Callable[[], None]] = []
+        self.observers: list[Callable[[ConnectionEntry], None]] = []
         self.connections: deque[ConnectionEntry] = deque(maxlen=keep)
         self.exchanges: deque[ExchangeEntry] = deque(maxlen=keep)
         self.clear()
@@ -184,7 +197,7 @@ class Recorder:
             self.exchanges.clear()
             self.routes: dict[tuple[str, str], Totals] = {}
             self.begun_exchanges = self.in_flight = self.peak_in_flight = 0
-            self.opened = self.open = self.peak_connections = 0
+            self.opened = self.open = self.held = self.peak_connections = 0
             for entry in survivors:
                 self._count_in(entry)
                 entry.exchanges = entry.bytes_in = entry.bytes_out = 0
@@ -198,6 +211,8 @@ class Recorder:
             self._count_in(entry)
             if self.watched:
                 self._notify()
+        for observe in self.observers:
+            observe(entry)
         return entry
 
     def connection_closed(self, entry: ConnectionEntry, by: Closer, at: float | None = None) -> None:
@@ -207,6 +222,15 @@ class Recorder:
                 entry.closed_at = self.clock() if at is None else at
                 entry.closed_by = by
                 self.open -= 1
+                if self.watched:
+                    self._notify()
+
+    def connection_left(self, entry: ConnectionEntry) -> None:
+        """Nothing is left of a connection: its client has closed it too, or it was aborted."""
+        with self.lock:
+            if not entry.left:
+                entry.left = True
+                self.held -= 1
                 if self.watched:
                     self._notify()
 
@@ -315,6 +339,7 @@ class Recorder:
     def _count_in(self, entry: ConnectionEntry) -> None:
         self.opened += 1
         self.open += 1
+        self.held += 1
         self.peak_connections = max(self.peak_connections, self.open)
         entry.number = self.opened
         self.connections.append(entry)

@@ -49,7 +49,9 @@ class Connection:
     """One accepted TCP connection.
 
     Instants are seconds on the server's clock; ``peer`` is the client's address and port; ``exchanges``
-    counts the requests that came on it; ``bytes_in`` and ``bytes_out`` are as the server saw them.
+    counts the requests that came on it; ``bytes_in`` and ``bytes_out`` are as the server saw them. It is closed
+    when either side has sent FIN or RST, and abandoned while the server has closed it and its client still holds
+    it, in CLOSE_WAIT.
     """
 
     number: int
@@ -57,6 +59,7 @@ class Connection:
     opened_at: float = 0.0
     closed_at: float | None = None
     closed_by: Closer | None = None
+    is_abandoned: bool = False
     exchanges: int = 0
     bytes_in: int = 0
     bytes_out: int = 0

@@ -46,6 +46,8 @@ def _connection_steps(recorder: Recorder, record: Connection, entries: dict[int,
     if record.closed_at is not None:
         by = record.closed_by or Closer.CLIENT_FIN
         yield record.closed_at, 7, lambda: recorder.connection_closed(entries[record.number], by)
+        if not record.is_abandoned:
+            yield record.closed_at, 8, lambda: recorder.connection_left(entries[record.number])
 
 
 def _exchange_steps(recorder: Recorder, record: Exchange, entries: dict[int, ConnectionEntry]) -> Iterator[_Step]:

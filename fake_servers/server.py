@@ -20,7 +20,7 @@ from fake_servers.http import Request, Response
 from fake_servers.latency import Latency
 from fake_servers.ledger import Ledger
 from fake_servers.listener import Connect, Listener, listen
-from fake_servers.recorder import Recorder
+from fake_servers.recorder import ConnectionEntry, Recorder
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.scenario import Injection, Scenario, ScenarioRun
 from fake_servers.service import Handler, Limits, Route, Service
@@ -31,6 +31,9 @@ __all__ = ["FakeServer", "HostKind", "forget_stopped_servers", "started_servers"
 HostKind = Literal["thread", "loop"]
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 Self = TypeVar("Self", bound="FakeServer")
+
+#: Called with each server that starts, before it accepts a connection, in the thread that starts it.
+observers: list[Callable[[FakeServer], None]] = []
 
 _started: WeakSet[FakeServer] = WeakSet()
 #: Keeps the latest from being collected, so that a server which nobody holds any more can still be looked at.
@@ -123,6 +126,11 @@ class FakeServer:
     def _describe_error(self, request: Request, status: int, message: str) -> Response:
         """An error in the words of a service of its own: no such route, a malformed request, an injected status."""
         return Response.json({"detail": message}, status=status)
+
+    def observe_connections(self, observe: Callable[[ConnectionEntry], None]) -> None:
+        """Call ``observe`` with each connection when it is accepted, in the server's loop; it must be quick."""
+        if observe not in self._recorder.observers:
+            self._recorder.observers.append(observe)
 
     # -- what it serves -----------------------------------------------------------------------------------
 
@@ -331,6 +339,8 @@ class FakeServer:
         self._port = listening.getsockname()[1]
         self._recorder.clock = clock
         self.open_at_stop = ()
+        for observe in observers:
+            observe(self)
         self._host = host(self._service, listening, self._connect)
         self.ledger._loop_thread = self._host.thread_id
         self.started_at = time.monotonic()
@@ -338,7 +348,7 @@ class FakeServer:
         _latest.append(self)
 
     def _remember_open(self) -> None:
-        self.open_at_stop = tuple(c.number for c in self.ledger.connections if c.is_open)
+        self.open_at_stop = tuple(c.number for c in self.ledger.connections if c.is_open or c.is_abandoned)
         self.ledger._loop_thread = None
 
     def _forget(self, listener: Listener | None = None) -> None:

@@ -19,7 +19,7 @@ from pytest_httpconc.checks import (
 )
 from pytest_httpconc.findings import CheckFailed, Finding
 from pytest_httpconc.policy import Policy
-from pytest_httpconc.probe import held_ports
+from pytest_httpconc.probe import describe_opening, held_ports
 from pytest_httpconc.report.terminal import render
 
 __all__ = ["HttpConc", "Watched", "raise_on"]
@@ -70,14 +70,18 @@ class Watched:
     def leaks(self, *, max_idle: int, grace: float) -> list[Finding]:
         """The connections that are still open once things have settled, which takes ``grace`` seconds at most."""
         ledger, since = self.server.ledger, self.connections_before
+        held: set[int] = set()
         if self.server.is_running:
             if _left_open(ledger, since) <= max_idle and not ledger.in_flight:
                 return []
             gc.collect()  # sessions in a reference cycle close only when they are collected
             _settle(ledger, since, max_idle, grace)
-            return find_leaks(ledger, max_idle=max_idle, since=since)
-        held = _still_held(self.server, since, grace)
-        return find_leaks(ledger, max_idle=max_idle, since=since, still_held=held)
+        else:
+            held = _still_held(self.server, since, grace)
+        return find_leaks(ledger, max_idle=max_idle, since=since, still_held=held, opened=self._opened)
+
+    def _opened(self, connection: Connection) -> str:
+        return describe_opening(self.server, connection)
 
     def findings(self, policy: Policy) -> list[Finding]:
         """Everything that a policy objects to."""
@@ -225,9 +229,10 @@ def _identity(connection: Connection) -> tuple[tuple[str, int], float]:
 
 
 def _left_open(ledger: Ledger, since: int) -> int:
+    """How many connections their clients have not left."""
     if not since:
-        return ledger.open_connections
-    return sum(c.is_open and c.number > since for c in ledger.connections)
+        return ledger.held_connections
+    return sum((c.is_open or c.is_abandoned) and c.number > since for c in ledger.connections)
 
 
 def _settle(ledger: Ledger, since: int, max_idle: int, grace: float) -> None:

@@ -27,6 +27,11 @@ CATALOGUE: Final[dict[str, Rule]] = {
         "to its end; a pool that is meant to outlive the test is allowed by @pytest.mark.httpconc(max_idle=N), and "
         '@pytest.mark.httpconc(leaks="allow") turns this check off',
     ),
+    "HC102": Rule(
+        "socket abandoned after the server closed it (CLOSE_WAIT)",
+        "close the session, client or socket when you are done with it: the server has gone, and the descriptor stays "
+        "until your side closes it; @pytest.mark.httpconc(max_idle=N) allows a pool to find out at its next request",
+    ),
     "HC103": Rule(
         "a new connection for every request, where one could be reused",
         "make the session or client once and share it between calls; read each response to its end, so that its "

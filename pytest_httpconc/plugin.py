@@ -100,6 +100,7 @@ def httpconc(request: pytest.FixtureRequest) -> HttpConc:
 
 def _serve(request: pytest.FixtureRequest, kind: type[AnyServer]) -> AnyServer:
     """Start a server for a test; it is stopped after every other fixture is gone, when it was looked at."""
+    _see_clients()
     item: pytest.Item = request.node
     host = _policy(item).host
     server = kind(host=host)
@@ -133,6 +134,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     test = item.stash[_TEST] = Test()
     if item.get_closest_marker("httpconc") is not None:
         _policy(item)
+    _see_clients()
     for server in _started():
         test.watched[server] = _watch(server)
 
@@ -271,6 +273,14 @@ def _started() -> list[FakeServer]:
     """The servers of this process; none, without an import, where nothing has used one."""
     module = sys.modules.get("fake_servers.server")
     return [] if module is None else module.started_servers()
+
+
+def _see_clients() -> None:
+    """Have the probe see who connects to the servers that start from now on, where there may be some."""
+    if "fake_servers.server" in sys.modules:
+        from pytest_httpconc import probe
+
+        probe.install()
 
 
 def _forget_stopped() -> None:

@@ -1,27 +1,216 @@
-"""The client's side, seen from outside: the sockets that the test's own processes hold."""
+"""The client's side, seen from outside: its sockets, and the lines of code that opened them.
+
+An audit hook (PEP 578) sees every ``socket.connect`` of this process. For those to one of our servers it keeps a weak
+reference to the socket and a few frames of the stack, until the server has accepted the connection and its peer's
+port tells which socket it was.
+"""
 
 from __future__ import annotations
 
+import socket
+import sys
+import sysconfig
+from collections import OrderedDict, deque
 from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from types import CodeType, FrameType
+from typing import Any, Final
+from weakref import WeakKeyDictionary, ref
 
 import psutil
 
-__all__ = ["held_ports"]
+from fake_servers import server as servers
+from fake_servers.recorder import ConnectionEntry
+from fake_servers.records import Connection
+from fake_servers.server import FakeServer
+
+__all__ = ["Opening", "describe_opening", "held_ports", "install", "opening_of"]
+
+_MOST_FRAMES: Final = 120
+_MOST_PLACES: Final = 4
+_MOST_PENDING: Final = 1024
+_MOST_OPENINGS: Final = 10_000
+
+Peer = tuple[str, int]
 
 
-def held_ports(server: tuple[str, int], ports: Collection[int]) -> set[int]:
-    """Which of these local ports still belong to a client socket of this process or its children.
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a client's socket was opened.
+
+    Args:
+        places: file, line and function of the user's frames, the innermost first.
+        library: the outermost package, not the user's, through which it was opened; empty if there is none.
+        sock: a weak reference to the socket that was connected.
+    """
+
+    places: tuple[tuple[str, int, str], ...]
+    library: str
+    sock: ref[socket.socket]
+
+    def __str__(self) -> str:
+        through = f", through {self.library}" if self.library else ""
+        if not self.places:
+            return f"opened outside of the test's own code{through}"
+        path, line, name = self.places[0]
+        called = f", called from {_shown(*self.places[1])}" if len(self.places) > 1 else ""
+        return f"opened at {_shown(path, line, name)}{through}{called}"
+
+
+def _shown(path: str, line: int, name: str) -> str:
+    return f"{_relative(path)}:{line} in {name}"
+
+
+def _relative(path: str) -> str:
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+class _Watch:
+    """What is known of the clients of one server: who is about to connect, and who has opened which connection."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._pending: deque[Opening] = deque(maxlen=_MOST_PENDING)
+        self._openings: OrderedDict[tuple[Peer, float], Opening] = OrderedDict()
+
+    def expect(self, opening: Opening) -> None:
+        with self._lock:
+            self._pending.append(opening)
+
+    def accepted(self, entry: ConnectionEntry) -> None:
+        with self._lock:
+            self._pending = deque((o for o in self._pending if o.sock() is not None), _MOST_PENDING)
+            for opening in self._pending:
+                if _local_name(opening.sock()) == entry.peer:
+                    self._pending.remove(opening)
+                    self._openings[entry.peer, entry.opened_at] = opening
+                    break
+            while len(self._openings) > _MOST_OPENINGS:
+                self._openings.popitem(last=False)
+
+    def opening(self, peer: Peer, opened_at: float) -> Opening | None:
+        with self._lock:
+            return self._openings.get((peer, opened_at))
+
+
+_watches: WeakKeyDictionary[FakeServer, _Watch] = WeakKeyDictionary()
+_by_address: dict[Peer, ref[_Watch]] = {}
+_installed = False
+
+
+def install() -> None:
+    """See the clients of every server that runs or starts from now on; once for a process."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    sys.addaudithook(_hook)
+    servers.observers.append(_watch)
+    for server in servers.started_servers():
+        if server.is_running:
+            _watch(server)
+
+
+def opening_of(server: FakeServer, connection: Connection) -> Opening | None:
+    """How the client's end of a connection was opened; None if it was not seen, as in another process."""
+    watch = _watches.get(server)
+    return None if watch is None else watch.opening(connection.peer, connection.opened_at)
+
+
+def describe_opening(server: FakeServer, connection: Connection) -> str:
+    """Where a connection was opened, in words, or else who holds it."""
+    opening = opening_of(server, connection)
+    if opening is not None:
+        return str(opening)
+    holder = held_ports((server.address, server.port), [connection.peer[1]]).get(connection.peer[1])
+    if holder == "this process":
+        return "opened at an unknown line: the socket is held by this process, but is none of Python's"
+    return f"opened at an unknown line: the socket is held by {holder or 'no process of this test'}"
+
+
+def _watch(server: FakeServer) -> None:
+    watch = _watches.setdefault(server, _Watch())
+    _by_address[server.address, server.port] = ref(watch)
+    server.observe_connections(watch.accepted)
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "socket.connect":
+        return
+    sock, address = arguments
+    found = _by_address.get(address[:2]) if isinstance(address, tuple) else None
+    watch = None if found is None else found()
+    if watch is not None and isinstance(sock, socket.socket):
+        watch.expect(_opening(sock, sys._getframe(1)))
+
+
+def _opening(sock: socket.socket, frame: FrameType | None) -> Opening:
+    places: list[tuple[str, int, str]] = []
+    library = ""
+    for _ in range(_MOST_FRAMES):
+        if frame is None or len(places) == _MOST_PLACES:
+            break
+        code = frame.f_code
+        package = _package(code.co_filename)
+        if package is None:
+            places.append((code.co_filename, frame.f_lineno, _name(code)))
+        elif package == "_pytest":
+            break
+        elif not places:
+            library = package or library
+        frame = frame.f_back
+    return Opening(tuple(places), library, ref(sock))
+
+
+def _name(code: CodeType) -> str:
+    return getattr(code, "co_qualname", code.co_name)
+
+
+def _local_name(sock: socket.socket | None) -> Peer | None:
+    try:
+        return None if sock is None else sock.getsockname()[:2]
+    except OSError:  # it was closed in the meantime
+        return None
+
+
+_STANDARD: Final = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), "<")
+_INSTALLED: Final = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+_OWN: Final = tuple(str(Path(file or "").parent) for file in (servers.__file__, __file__))
+
+
+@lru_cache(maxsize=4096)
+def _package(path: str) -> str | None:
+    """The package that a library's file is of, empty for the standard library; None for the user's own code."""
+    for own in _OWN:
+        if path.startswith(own):
+            return Path(own).name
+    for root in _INSTALLED:
+        if path.startswith(root):
+            return Path(path).relative_to(root).parts[0].removesuffix(".py")
+    return "" if path.startswith(_STANDARD) else None
+
+
+def held_ports(server: Peer, ports: Collection[int]) -> dict[int, str]:
+    """Which of these local ports still belong to a client socket of this process or its children, and to whom.
 
     Args:
         server: address and port that the sockets are connected to.
         ports: the clients' ports, as the server saw them.
     """
     process = psutil.Process()
-    held: set[int] = set()
+    held: dict[int, str] = {}
     for owner in (process, *process.children(recursive=True)):
         try:
             sockets = owner.net_connections(kind="tcp4")
         except psutil.NoSuchProcess:
             continue
-        held.update(s.laddr.port for s in sockets if s.raddr and tuple(s.raddr) == server and s.laddr.port in ports)
+        name = "this process" if owner == process else f"process {owner.pid} ({owner.name()})"
+        mine = (s.laddr.port for s in sockets if s.raddr and tuple(s.raddr) == server and s.laddr.port in ports)
+        held.update(dict.fromkeys(mine, name))
     return held

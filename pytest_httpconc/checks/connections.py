@@ -1,8 +1,8 @@
-"""Connections: left open (HC101), opened anew for every request (HC103), more than the limit (HC104)."""
+"""Connections: left open (HC101) or abandoned (HC102), opened for every request (HC103), too many (HC104)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from fake_servers.ledger import Connection, Exchange, Ledger, Outcome
 from fake_servers.records import Closer
@@ -11,31 +11,57 @@ from pytest_httpconc.findings import Finding
 __all__ = ["find_excess_connections", "find_leaks"]
 
 
-def find_leaks(ledger: Ledger, *, max_idle: int = 0, since: int = 0, still_held: Collection[int] = ()) -> list[Finding]:
-    """Find connections that are still open (HC101).
+def find_leaks(
+    ledger: Ledger,
+    *,
+    max_idle: int = 0,
+    since: int = 0,
+    still_held: Collection[int] = (),
+    opened: Callable[[Connection], str] | None = None,
+) -> list[Finding]:
+    """Find connections that are still open (HC101), and those that only their client still holds (HC102).
 
     Args:
         ledger: what the server recorded.
-        max_idle: how many connections may stay open, if they are idle.
+        max_idle: how many connections may stay, if nothing is in progress on them.
         since: connections up to this number are not looked at.
         still_held: numbers of connections that the server had to close when it stopped, and whose sockets
             the client still holds.
+        opened: says of a connection where it was opened.
     """
-    connections = [c for c in ledger.connections if c.number > since and (c.is_open or c.number in still_held)]
     exchanges = _by_connection(ledger.exchanges)
+    own = [c for c in ledger.connections if c.number > since]
+    abandoned = [c for c in own if c.is_abandoned and c.number not in still_held]
+    connections = [c for c in own if c.is_open or c.number in still_held]
     busy = [c for c in connections if any(e.ended_at is None for e in exchanges.get(c.number, ()))]
-    if not busy and len(connections) <= max_idle:
+    if not busy and len(connections) + len(abandoned) <= max_idle:
         return []
+    found = [("HC101", connections), ("HC102", abandoned)]
+    return [_left(code, ledger, left, exchanges, since, max_idle, opened) for code, left in found if left]
+
+
+def _left(
+    code: str,
+    ledger: Ledger,
+    left: list[Connection],
+    exchanges: dict[int, list[Exchange]],
+    since: int,
+    max_idle: int,
+    opened: Callable[[Connection], str] | None,
+) -> Finding:
     allowed = f"; {max_idle} may stay idle" if max_idle else ""
-    return [
-        Finding(
-            code="HC101",
-            summary=f"{_count(len(connections), 'connection')} of {ledger.total_connections - since}{allowed}",
-            evidence=[_state(c, exchanges.get(c.number, ())) for c in connections],
-            connections=connections,
-            exchanges=[e for c in connections for e in exchanges.get(c.number, ())],
-        )
-    ]
+    evidence: list[str] = []
+    for connection in left:
+        evidence.append(_state(connection, exchanges.get(connection.number, ())))
+        if opened is not None:
+            evidence.append(f"  {opened(connection)}")
+    return Finding(
+        code=code,
+        summary=f"{_count(len(left), 'connection')} of {ledger.total_connections - since}{allowed}",
+        evidence=evidence,
+        connections=left,
+        exchanges=[e for c in left for e in exchanges.get(c.number, ())],
+    )
 
 
 def find_excess_connections(ledger: Ledger, *, at_most: int) -> list[Finding]:
@@ -110,9 +136,11 @@ def _was_healthy(connection: Connection) -> str:
 
 def _state(connection: Connection, exchanges: Iterable[Exchange]) -> str:
     name = f"connection {connection.number} from port {connection.peer[1]}"
+    if connection.is_abandoned:
+        name += f" in CLOSE_WAIT, closed by {connection.closed_by}"
     last = max(exchanges, key=lambda e: e.sequence, default=None)
     if last is None:
-        return f"{name}: open, no request was ever sent on it"
+        return f"{name}: {'open, ' if connection.is_open else ''}no request was ever sent on it"
     sent = f"{_count(connection.exchanges, 'request')}, the last was exchange {last.number}, {last.route}"
     if last.ended_at is None:
         return f"{name}: {last.progress}, still in progress; {sent}"

@@ -36,6 +36,7 @@ def ledgers(draw):
                 opened_at=opened_at,
                 closed_at=now + draw(INSTANTS) if closed else None,
                 closed_by=draw(st.sampled_from(Closer)) if closed else None,
+                is_abandoned=closed and draw(st.booleans()),
             )
         )
     exchanges.sort(key=lambda e: e.begun_at)
@@ -85,9 +86,10 @@ def test_findings_of_any_ledger_can_be_told(ledger):
 
 
 @given(ledgers(), st.integers(0, 6))
-def test_leaks_are_the_open_connections(ledger, since):
-    left_open = [c.number for c in ledger.connections if c.is_open and c.number > since]
-    assert [c.number for f in find_leaks(ledger, since=since) for c in f.connections] == left_open
+def test_leaks_are_the_connections_that_are_open_or_abandoned(ledger, since):
+    found = {f.code: [c.number for c in f.connections] for f in find_leaks(ledger, since=since)}
+    assert found.get("HC101", []) == [c.number for c in ledger.connections if c.is_open and c.number > since]
+    assert found.get("HC102", []) == [c.number for c in ledger.connections if c.is_abandoned and c.number > since]
 
 
 @given(ledgers())

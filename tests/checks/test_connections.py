@@ -25,6 +25,21 @@ class TestLeaks:
             "open, no request was ever sent on it",
         ]
 
+    def test_connection_that_only_the_client_holds_is_abandoned(self, connection, exchange):
+        closed = connection(1, closed_at=2.0, closed_by=Closer.FAULT, is_abandoned=True)
+        (finding,) = find_leaks(Ledger.of([closed, connection(2, closed_at=1.0)], [exchange(1)]))
+        assert (finding.code, finding.summary) == ("HC102", "1 connection of 2")
+        assert finding.evidence == [
+            "connection 1 from port 0 in CLOSE_WAIT, closed by fault: idle after 1 request, the last was "
+            "exchange 1, POST /execute (200)"
+        ]
+        assert find_leaks(Ledger.of([closed]), max_idle=1) == []
+
+    def test_place_stands_under_each_connection(self, connection):
+        ledger = Ledger.of([connection(1), connection(2, closed_at=2.0, closed_by=Closer.SERVER, is_abandoned=True)])
+        findings = find_leaks(ledger, opened=lambda c: f"opened at line {c.number}")
+        assert [finding.evidence[1] for finding in findings] == ["  opened at line 1", "  opened at line 2"]
+
     @pytest.mark.parametrize(("max_idle", "found"), [(1, ["HC101"]), (2, [])])
     def test_idle_connections_may_be_allowed(self, connection, max_idle, found):
         assert codes(find_leaks(Ledger.of([connection(1), connection(2)]), max_idle=max_idle)) == found

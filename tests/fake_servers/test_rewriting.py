@@ -30,6 +30,7 @@ def histories(draw):
                 opened_at=opened_at,
                 closed_at=closed_at if closed else None,
                 closed_by=draw(st.sampled_from(Closer)) if closed else None,
+                is_abandoned=closed and draw(st.booleans()),
                 exchanges=count,
                 bytes_in=draw(st.integers(0, 99)),
                 bytes_out=draw(st.integers(0, 99)),
