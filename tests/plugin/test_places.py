@@ -172,7 +172,7 @@ def test(fake_http):
         [
             "*HC102 *",
             "*connection 1 from port * in CLOSE_WAIT, closed by fault: no request*",
-            "*  opened at *.py:10 in test",
+            "*  opened at *.py:9 in test",
         ]
     )
 
