@@ -19,7 +19,7 @@ from pytest_httpconc.checks import (
 )
 from pytest_httpconc.findings import CheckFailed, Finding
 from pytest_httpconc.policy import Policy
-from pytest_httpconc.probe import describe_opening, held_ports
+from pytest_httpconc.probe import describe_opening, held_ports, opening_of
 from pytest_httpconc.report.terminal import render
 
 __all__ = ["HttpConc", "Watched", "raise_on"]
@@ -83,6 +83,16 @@ class Watched:
     def _opened(self, connection: Connection) -> str:
         return describe_opening(self.server, connection)
 
+    def low_concurrency(self, at_least: int, on: str) -> list[Finding]:
+        """Whatever was in flight together less than asked, and what held it up."""
+        return find_low_concurrency(
+            self.server.ledger, at_least=at_least, on=on, holds=self.server.holds, blocked_at=self._blocked_at
+        )
+
+    def _blocked_at(self, connection: Connection) -> str | None:
+        opening = opening_of(self.server, connection)
+        return str(opening) if opening is not None and opening.blocks_loop else None
+
     def findings(self, policy: Policy) -> list[Finding]:
         """Everything that a policy objects to."""
         ledger = self.ledger
@@ -94,7 +104,9 @@ class Watched:
         if policy.max_connections is not None:
             found += find_excess_connections(ledger, at_most=policy.max_connections)
         if policy.min_concurrency is not None:
-            found += find_low_concurrency(ledger, at_least=policy.min_concurrency, holds=self.server.holds)
+            found += find_low_concurrency(
+                ledger, at_least=policy.min_concurrency, holds=self.server.holds, blocked_at=self._blocked_at
+            )
         if policy.min_speedup is not None:
             found += find_low_speedup(ledger, at_least=policy.min_speedup)
         return _placed(self.server, (f for f in found if f.code not in policy.ignore))
@@ -181,9 +193,7 @@ class HttpConc:
         __tracebackhide__ = True
         _positive("at_least", at_least)
         _meant(server, on)
-        self._raise_on(
-            _placed(server, find_low_concurrency(server.ledger, at_least=at_least, on=on, holds=server.holds))
-        )
+        self._raise_on(_placed(server, self._seen(server).low_concurrency(at_least, on)))
 
     def assert_speedup(self, server: FakeServer, *, at_least: float, on: str = "*") -> None:
         """The sum of service times was so many times the makespan (HC404).

@@ -58,6 +58,11 @@ CATALOGUE: Final[dict[str, Rule]] = {
         "look for a blocking call inside `async def`, a lock or semaphore around the call, an `await` in a loop where "
         "`gather` was meant, or a pool with one connection",
     ),
+    "HC402": Rule(
+        "blocking socket call inside a running event loop",
+        "call it in a thread (`await asyncio.to_thread(...)`), or use an async client: while a socket blocks, no other "
+        "call of the loop gets on",
+    ),
     "HC403": Rule(
         "concurrency capped below what was asked",
         "look at the pool's limit, a semaphore, or the number of workers of the executor (run_in_executor's default "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import sys
 import sysconfig
+from asyncio import _get_running_loop
 from collections import OrderedDict, deque
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -45,11 +46,21 @@ class Opening:
         places: file, line and function of the user's frames, the innermost first.
         library: the outermost package, not the user's, through which it was opened; empty if there is none.
         sock: a weak reference to the socket that was connected.
+        timeout: the socket's timeout when it was connected, in seconds; None for no timeout, 0 where it does
+            not block.
+        in_loop: whether an event loop was running in the thread.
     """
 
     places: tuple[tuple[str, int, str], ...]
     library: str
     sock: ref[socket.socket]
+    timeout: float | None
+    in_loop: bool
+
+    @property
+    def blocks_loop(self) -> bool:
+        """Whether a running event loop stands still while this socket is used."""
+        return self.in_loop and self.timeout != 0
 
     def __str__(self) -> str:
         through = f", through {self.library}" if self.library else ""
@@ -165,7 +176,7 @@ def _opening(sock: socket.socket, frame: FrameType | None) -> Opening:
         elif not places:
             library = package or library
         frame = frame.f_back
-    return Opening(tuple(places), library, ref(sock))
+    return Opening(tuple(places), library, ref(sock), sock.gettimeout(), _get_running_loop() is not None)
 
 
 def _name(code: CodeType) -> str:

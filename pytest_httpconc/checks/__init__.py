@@ -3,11 +3,12 @@
 They read a ledger and never a client's internals, so they hold for any client.
 """
 
-from pytest_httpconc.checks.concurrency import find_low_concurrency, find_low_speedup
+from pytest_httpconc.checks.concurrency import find_blocking, find_low_concurrency, find_low_speedup
 from pytest_httpconc.checks.connections import find_excess_connections, find_leaks
 from pytest_httpconc.checks.retries import find_resends
 
 __all__ = [
+    "find_blocking",
     "find_excess_connections",
     "find_leaks",
     "find_low_concurrency",

@@ -1,8 +1,10 @@
 """HC401, HC403 and HC404 on hand-written ledgers."""
 
+from dataclasses import replace
+
 import pytest
 
-from fake_servers.ledger import Ledger
+from fake_servers.ledger import Closer, Ledger
 from pytest_httpconc.checks import find_low_concurrency, find_low_speedup
 
 
@@ -62,3 +64,43 @@ def test_speedup_is_service_time_over_makespan(side_by_side, together, speedup):
 def test_speedup_of_short_service_times_is_said_to_mean_little(side_by_side, seconds, means_little):
     (finding,) = find_low_speedup(side_by_side(10, 1, seconds), at_least=5)
     assert any("means little" in line for line in finding.evidence) is means_little
+
+
+CAUSES = {
+    "one after the other": ([(1, 0, 1), (2, 2, 3), (3, 4, 5)], "calls were made one after the other"),
+    "one connection": ([(1, 0, 1), (1, 2, 3), (1, 4, 5)], "not decided: a pool of one connection and calls"),
+    "a pool of two": ([(1, 0, 1), (2, 0, 1), (1, 1.1, 2), (2, 1.1, 2)], "a limit of 2, of the pool or of the workers"),
+    "a lock": ([(1, 0, 1), (2, 1.1, 2), (1, 2.1, 3), (2, 3.1, 4)], "a lock, a semaphore or the order of the calls"),
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_cause_is_told_from_the_connections(connection, exchange, name):
+    calls, cause = CAUSES[name]
+    closed = name == "one after the other"
+    numbers = sorted({number for number, *_ in calls})
+    connections = [connection(n, opened_at=0.0 if not closed else 2.0 * (n - 1)) for n in numbers]
+    if closed:
+        connections = [replace(c, closed_at=c.opened_at + 1.5, closed_by=Closer.CLIENT_FIN) for c in connections]
+    seen: dict[int, int] = {}
+    exchanges = []
+    for number, (line, begin, end) in enumerate(calls, 1):
+        seen[line] = seen.get(line, 0) + 1
+        exchanges.append(exchange(number, at=begin, seconds=end - begin, connection=line, sequence=seen[line]))
+    finding = find_low_concurrency(Ledger.of(connections, exchanges), at_least=3)[0]
+    assert finding.evidence[-1].startswith(f"cause: {cause}")
+
+
+def test_blocking_socket_in_a_loop_is_the_cause_and_a_finding_of_its_own(connection, exchange):
+    ledger = Ledger.of([connection(1), connection(2)], [exchange(1), exchange(2), exchange(3, connection=2)])
+    findings = find_low_concurrency(ledger, at_least=2, blocked_at=lambda c: "line 5" if c.number == 1 else None)
+    assert [finding.code for finding in findings] == ["HC401", "HC402"]
+    assert "cause: the event loop stood still" in findings[0].evidence[-1]
+    assert findings[1].evidence == ["connection 1: line 5"]
+    assert [e.number for e in findings[1].exchanges] == [1, 2]
+
+
+def test_capacity_of_the_server_is_told_from_the_client(connection, exchange):
+    ledger = Ledger.of([connection(1)], [exchange(1, at=0), exchange(2, at=2, seconds=5, waited=4.0)])
+    (finding,) = find_low_speedup(ledger, at_least=2)
+    assert "1 requests waited for a slot of the server's own, 4.000 s at the most" in finding.evidence[2]

@@ -287,7 +287,7 @@ def test_blocking_client_is_caught(fake_eval, httpconc):
     assert len(ten(blocking_evaluate, fake_eval)) == 10
     with pytest.raises(CheckFailed) as failure:
         httpconc.assert_concurrency(fake_eval, at_least=10)
-    assert [finding.code for finding in failure.value.findings] == ["HC401"]
+    assert [finding.code for finding in failure.value.findings] == ["HC401", "HC402"]
     assert fake_eval.ledger.peak_in_flight == 1
 
 
