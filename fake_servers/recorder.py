@@ -186,6 +186,7 @@ class Recorder:
         self.changed = Condition(self.lock)
         self.watched: list[Callable[[], None]] = []
         self.observers: list[Callable[[ConnectionEntry], None]] = []
+        self.arrival_observers: list[Callable[[ExchangeEntry], None]] = []
         self.connections: deque[ConnectionEntry] = deque(maxlen=keep)
         self.exchanges: deque[ExchangeEntry] = deque(maxlen=keep)
         self.clear()
@@ -275,6 +276,8 @@ class Recorder:
                 totals.executions += 1
             if self.watched:
                 self._notify()
+        for observe in self.arrival_observers:
+            observe(entry)
 
     def executed(self, entry: ExchangeEntry) -> None:
         """The handler was entered, or, after a wait for a slot, began its work."""

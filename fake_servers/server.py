@@ -20,7 +20,7 @@ from fake_servers.http import Request, Response
 from fake_servers.latency import Latency
 from fake_servers.ledger import Ledger
 from fake_servers.listener import Connect, Listener, listen
-from fake_servers.recorder import ConnectionEntry, Recorder
+from fake_servers.recorder import ConnectionEntry, ExchangeEntry, Recorder
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.scenario import Injection, Scenario, ScenarioRun
 from fake_servers.service import Handler, Limits, Route, Service
@@ -131,6 +131,11 @@ class FakeServer:
         """Call ``observe`` with each connection when it is accepted, in the server's loop; it must be quick."""
         if observe not in self._recorder.observers:
             self._recorder.observers.append(observe)
+
+    def observe_arrivals(self, observe: Callable[[ExchangeEntry], None]) -> None:
+        """Call ``observe`` with each exchange when its request has been read to its end, in the server's loop."""
+        if observe not in self._recorder.arrival_observers:
+            self._recorder.arrival_observers.append(observe)
 
     # -- what it serves -----------------------------------------------------------------------------------
 

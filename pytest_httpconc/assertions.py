@@ -16,10 +16,12 @@ from pytest_httpconc.checks import (
     find_low_concurrency,
     find_low_speedup,
     find_resends,
+    find_wrong_timeouts,
 )
+from pytest_httpconc.checks.timeouts import Declared
 from pytest_httpconc.findings import CheckFailed, Finding
 from pytest_httpconc.policy import Policy
-from pytest_httpconc.probe import describe_opening, held_ports, opening_of
+from pytest_httpconc.probe import describe_opening, held_ports, opening_of, timeouts_of
 from pytest_httpconc.report.terminal import render
 
 __all__ = ["HttpConc", "Watched", "raise_on"]
@@ -211,6 +213,47 @@ class HttpConc:
         _positive("at_least", at_least)
         _meant(server, on)
         self._raise_on(_placed(server, find_low_speedup(server.ledger, at_least=at_least, on=on)))
+
+    def assert_timeout(
+        self,
+        server: FakeServer,
+        *,
+        on: str = "*",
+        connect: float | None = None,
+        read: float | None = None,
+        total: float | None = None,
+    ) -> None:
+        """The client's timeouts are these, as they reach its sockets (HC301, HC302) and as it keeps them (HC303).
+
+        Connect and read timeouts are read from the socket of a blocking client of this process, so that half an
+        hour is asserted in a millisecond. A total timeout is judged by when the client left a call that it was
+        made to wait for: stall the server, and have a virtual clock where it is long.
+
+        Args:
+            server: the server to look at.
+            on: which requests, as ``"METHOD /path"``.
+            connect: seconds that making a connection may take.
+            read: seconds that each wait for a part of the answer may take.
+            total: seconds that the whole call may take.
+
+        Raises:
+            CheckFailed: one of them is missing or another.
+            ScenarioError: nothing was asked, or nothing was seen that it can be judged by.
+        """
+        __tracebackhide__ = True
+        _meant(server, on)
+        for name, value in {"connect": connect, "read": read, "total": total}.items():
+            if value is not None:
+                _positive(name, value)
+        declared = Declared(connect=connect, read=read, total=total)
+        ledger = server.ledger
+        connections = {c.number: c for c in ledger.connections}
+        seen = {
+            e.number: timeouts_of(server, connections[e.connection], e)
+            for e in ledger.matching(on)
+            if e.connection in connections
+        }
+        self._raise_on(_placed(server, find_wrong_timeouts(ledger, declared, on=on, seen=seen)))
 
     def _seen(self, server: FakeServer) -> Watched:
         # A server that the test made itself was watched from its start: nothing on it is from before.

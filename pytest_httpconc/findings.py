@@ -53,6 +53,21 @@ CATALOGUE: Final[dict[str, Rule]] = {
         "turn retries on a status off for this call (urllib3: status_forcelist=(); SDKs: max_retries=0), or name the "
         "statuses whose retry is meant: assert_at_most_once(..., retry_statuses={429, 503})",
     ),
+    "HC301": Rule(
+        "no timeout reaches the socket",
+        "give every call a timeout (requests: timeout=(connect, read) in each call; urllib3: Timeout; sockets: "
+        "settimeout): without one, a silent server is waited for as long as the process lives",
+    ),
+    "HC302": Rule(
+        "effective timeout differs from the declared one, or is shorter than the work",
+        "see which layer sets it: the call's argument, the session's or adapter's default, a wrapper; a read timeout "
+        "counts from each received part anew",
+    ),
+    "HC303": Rule(
+        "a slow trickle of bytes keeps a call alive past its deadline",
+        "a read timeout is for each part: put a deadline around the whole call (aiohttp: ClientTimeout(total=); "
+        "asyncio.timeout; for blocking clients, read in parts and look at the clock)",
+    ),
     "HC401": Rule(
         "concurrent calls ran one at a time",
         "look for a blocking call inside `async def`, a lock or semaphore around the call, an `await` in a loop where "

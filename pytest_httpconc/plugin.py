@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -91,11 +91,15 @@ def fake_eval(request: pytest.FixtureRequest) -> FakeEvalServer:
 
 
 @pytest.fixture
-def httpconc(request: pytest.FixtureRequest) -> HttpConc:
+def httpconc(request: pytest.FixtureRequest) -> Iterator[HttpConc]:
     """The checks, as ``httpconc.assert_...``."""
+    from pytest_httpconc import probe
     from pytest_httpconc.assertions import HttpConc
 
-    return HttpConc(_policy(request.node), request.node.stash[_TEST].watched)
+    probe.install()
+    probe.look_at_timeouts(True)
+    yield HttpConc(_policy(request.node), request.node.stash[_TEST].watched)
+    probe.look_at_timeouts(False)
 
 
 def _serve(request: pytest.FixtureRequest, kind: type[AnyServer]) -> AnyServer:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import socket
 import sys
 import sysconfig
+import time
 from asyncio import _get_running_loop
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 from types import CodeType, FrameType
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
@@ -24,16 +25,31 @@ from weakref import WeakKeyDictionary, ref
 import psutil
 
 from fake_servers import server as servers
-from fake_servers.recorder import ConnectionEntry
-from fake_servers.records import Connection
+from fake_servers.recorder import ConnectionEntry, ExchangeEntry
+from fake_servers.records import Connection, Exchange
 from fake_servers.server import FakeServer
 
-__all__ = ["Opening", "describe_opening", "held_ports", "install", "opening_of"]
+__all__ = [
+    "Opening",
+    "Timeouts",
+    "describe_opening",
+    "held_ports",
+    "install",
+    "look_at_timeouts",
+    "opening_of",
+    "timeouts_of",
+]
 
 _MOST_FRAMES: Final = 120
 _MOST_PLACES: Final = 4
 _MOST_PENDING: Final = 1024
 _MOST_OPENINGS: Final = 10_000
+_MOST_LOOKS: Final = 100  #: for each route of a server; later requests are read without a pause
+_MOST_PAUSES: Final = 20
+_PAUSE: Final = 0.0002
+
+#: Whether a check may ask for timeouts; while it is false, a request costs nothing.
+looks_at_timeouts = False
 
 Peer = tuple[str, int]
 
@@ -49,6 +65,7 @@ class Opening:
         timeout: the socket's timeout when it was connected, in seconds; None for no timeout, 0 where it does
             not block.
         in_loop: whether an event loop was running in the thread.
+        thread: the thread that connected.
     """
 
     places: tuple[tuple[str, int, str], ...]
@@ -56,6 +73,7 @@ class Opening:
     sock: ref[socket.socket]
     timeout: float | None
     in_loop: bool
+    thread: int
 
     @property
     def blocks_loop(self) -> bool:
@@ -82,11 +100,26 @@ def _relative(path: str) -> str:
         return path
 
 
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """A client's timeouts as its socket had them, in seconds; None is no timeout, and 0 a socket that does not block.
+
+    Args:
+        connect: when the connection was made.
+        read: while the client waited for this answer.
+    """
+
+    connect: float | None
+    read: float | None
+
+
 class _Watch:
     """What is known of the clients of one server: who is about to connect, and who has opened which connection."""
 
     def __init__(self) -> None:
         self._lock = Lock()
+        self._timeouts: OrderedDict[tuple[Peer, float, int], Timeouts] = OrderedDict()
+        self._looks: Counter[tuple[str, str]] = Counter()
         self._pending: deque[Opening] = deque(maxlen=_MOST_PENDING)
         self._openings: OrderedDict[tuple[Peer, float], Opening] = OrderedDict()
 
@@ -104,6 +137,27 @@ class _Watch:
                     break
             while len(self._openings) > _MOST_OPENINGS:
                 self._openings.popitem(last=False)
+
+    def arrived(self, entry: ExchangeEntry) -> None:
+        """Read the timeouts of the client that has sent this request, if a check may ask for them."""
+        connection = entry.connection
+        opening = self.opening(connection.peer, connection.opened_at)
+        sock = None if opening is None else opening.sock()
+        if opening is None or sock is None or not looks_at_timeouts:
+            return
+        route = entry.method, entry.path
+        if sock.gettimeout() != 0 and opening.thread != get_ident() and self._looks[route] < _MOST_LOOKS:
+            self._looks[route] += 1
+            _let_others_wait()
+        with self._lock:
+            key = connection.peer, connection.opened_at, entry.sequence
+            self._timeouts[key] = Timeouts(opening.timeout, sock.gettimeout())
+            while len(self._timeouts) > _MOST_OPENINGS:
+                self._timeouts.popitem(last=False)
+
+    def timeouts(self, peer: Peer, opened_at: float, sequence: int) -> Timeouts | None:
+        with self._lock:
+            return self._timeouts.get((peer, opened_at, sequence))
 
     def opening(self, peer: Peer, opened_at: float) -> Opening | None:
         with self._lock:
@@ -128,6 +182,12 @@ def install() -> None:
             _watch(server)
 
 
+def look_at_timeouts(look: bool) -> None:
+    """From now on, read the timeouts of clients when their requests arrive, or don't."""
+    global looks_at_timeouts
+    looks_at_timeouts = look
+
+
 def opening_of(server: FakeServer, connection: Connection) -> Opening | None:
     """How the client's end of a connection was opened; None if it was not seen, as in another process."""
     watch = _watches.get(server)
@@ -145,8 +205,30 @@ def describe_opening(server: FakeServer, connection: Connection) -> str:
     return f"opened at an unknown line: the socket is held by {holder or 'no process of this test'}"
 
 
+def timeouts_of(server: FakeServer, connection: Connection, exchange: Exchange) -> Timeouts | None:
+    """The timeouts with which a client waited for an answer; None if its socket was not seen."""
+    watch = _watches.get(server)
+    return None if watch is None else watch.timeouts(connection.peer, connection.opened_at, exchange.sequence)
+
+
+def _let_others_wait() -> None:
+    """Let the other threads get on until each of them waits for something, or a few ms have passed.
+
+    A client may set its read timeout only after it has sent its request, just before it waits for the answer.
+    """
+    before = None
+    for _ in range(_MOST_PAUSES):
+        time.sleep(_PAUSE)
+        now = {thread: (id(frame), frame.f_lasti) for thread, frame in sys._current_frames().items()}
+        now.pop(get_ident(), None)
+        if now == before:
+            return
+        before = now
+
+
 def _watch(server: FakeServer) -> None:
     watch = _watches.setdefault(server, _Watch())
+    server.observe_arrivals(watch.arrived)
     _by_address[server.address, server.port] = ref(watch)
     server.observe_connections(watch.accepted)
 
@@ -176,7 +258,7 @@ def _opening(sock: socket.socket, frame: FrameType | None) -> Opening:
         elif not places:
             library = package or library
         frame = frame.f_back
-    return Opening(tuple(places), library, ref(sock), sock.gettimeout(), _get_running_loop() is not None)
+    return Opening(tuple(places), library, ref(sock), sock.gettimeout(), _get_running_loop() is not None, get_ident())
 
 
 def _name(code: CodeType) -> str:
