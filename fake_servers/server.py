@@ -7,8 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from threading import get_ident
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 from weakref import WeakSet
 
 from fake_servers import certificates
@@ -29,6 +30,8 @@ from fake_servers.tls import TlsConnection
 __all__ = ["FakeServer", "HostKind", "forget_stopped_servers", "started_servers"]
 
 HostKind = Literal["thread", "loop"]
+_MOST_CLOCKS_DIFFER: Final = 5.0  # seconds; uvloop's is some ms behind
+
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 Self = TypeVar("Self", bound="FakeServer")
 
@@ -291,6 +294,11 @@ class FakeServer:
         """
         if self._host_kind == "loop":
             raise ScenarioError("host='loop' runs in the running loop: use 'async with' in a coroutine")
+        if _clock_is_virtual():
+            raise ScenarioError(
+                "a server in a thread can't follow the virtual clock of the running loop, which would run ahead of it; "
+                "use 'async with' here"
+            )
         self._start(ThreadHost, time.monotonic)
         return self
 
@@ -388,6 +396,16 @@ class FakeServer:
         if error is None:
             self._raise_errors()
 
+    def blocks(self) -> bool:
+        """Whether it runs in the loop of the calling thread, so that it stands still while something blocks here."""
+        return isinstance(self._host, LoopHost) and self._host.thread_id == get_ident()
+
     def __repr__(self) -> str:
         where = f"at {self.url}" if self._port else "not started"
         return f"<{type(self).__name__} {where}>"
+
+
+def _clock_is_virtual() -> bool:
+    """Whether a loop runs in this thread whose time is not the monotonic clock's, as all real ones' is."""
+    loop = asyncio._get_running_loop()
+    return loop is not None and abs(loop.time() - time.monotonic()) > _MOST_CLOCKS_DIFFER

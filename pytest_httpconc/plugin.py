@@ -38,7 +38,8 @@ class Test:
 
 _TEST = pytest.StashKey[Test]()
 _MARKER = (
-    "httpconc(*, leaks, max_idle, at_most_once, max_connections, min_concurrency, min_speedup, ignore, host, grace): "
+    "httpconc(*, leaks, max_idle, at_most_once, max_connections, min_concurrency, min_speedup, ignore, host, grace, "
+    "virtual_time): "
     "what is checked when a test that used a fake server ends; see the README of pytest-httpconc"
 )
 _NAMES = {
@@ -50,6 +51,7 @@ _NAMES = {
     "min_speedup": ("string", "speedup required in every test (default: none)"),
     "ignore": ("args", "codes of findings to pass over, such as HC103"),
     "host": ("string", "where the fixtures' servers run: thread or loop (default: thread)"),
+    "virtual_time": ("bool", "run async tests on a virtual clock, their servers with them (default: false)"),
     "grace": ("string", "longest time in seconds that a check waits for things to settle (default: 1.0)"),
 }
 
@@ -106,14 +108,29 @@ def _serve(request: pytest.FixtureRequest, kind: type[AnyServer]) -> AnyServer:
     """Start a server for a test; it is stopped after every other fixture is gone, when it was looked at."""
     _see_clients()
     item: pytest.Item = request.node
-    host = _policy(item).host
-    server = kind(host=host)
+    in_loop = _policy(item).runs_in_loop
+    server = kind(host="loop" if in_loop else "thread")
     item.stash[_TEST].owned.append(server)
-    if host == "loop":
+    if in_loop:
         _serve_in_loop(item, server)
     else:
         server.start()
     return server
+
+
+def _set_virtual_clock(item: pytest.Item) -> None:
+    """Have looptime run the test."""
+    manager = item.config.pluginmanager
+    asynchronous = inspect.iscoroutinefunction(getattr(item, "obj", None))
+    if not asynchronous or not manager.has_plugin("asyncio"):
+        pytest.fail(
+            f"virtual_time needs an async test that pytest-asyncio runs, and {item.name} is none", pytrace=False
+        )
+    if not manager.has_plugin("looptime"):
+        pytest.fail(
+            "virtual_time needs looptime; install it by pip install 'pytest-httpconc[virtual-time]'", pytrace=False
+        )
+    item.add_marker("looptime")
 
 
 def _serve_in_loop(item: pytest.Item, server: FakeServer) -> None:
@@ -136,8 +153,8 @@ def _serve_in_loop(item: pytest.Item, server: FakeServer) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     test = item.stash[_TEST] = Test()
-    if item.get_closest_marker("httpconc") is not None:
-        _policy(item)
+    if item.get_closest_marker("httpconc") is not None and _policy(item).virtual_time:
+        _set_virtual_clock(item)
     _see_clients()
     for server in _started():
         test.watched[server] = _watch(server)

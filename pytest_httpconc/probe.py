@@ -25,6 +25,7 @@ from weakref import WeakKeyDictionary, ref
 import psutil
 
 from fake_servers import server as servers
+from fake_servers.errors import ScenarioError
 from fake_servers.recorder import ConnectionEntry, ExchangeEntry
 from fake_servers.records import Connection, Exchange
 from fake_servers.server import FakeServer
@@ -116,12 +117,18 @@ class Timeouts:
 class _Watch:
     """What is known of the clients of one server: who is about to connect, and who has opened which connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: FakeServer) -> None:
+        self._server = ref(server)
         self._lock = Lock()
         self._timeouts: OrderedDict[tuple[Peer, float, int], Timeouts] = OrderedDict()
         self._looks: Counter[tuple[str, str]] = Counter()
         self._pending: deque[Opening] = deque(maxlen=_MOST_PENDING)
         self._openings: OrderedDict[tuple[Peer, float], Opening] = OrderedDict()
+
+    def would_wait_for_itself(self, sock: socket.socket) -> bool:
+        """Whether the server stands still while this socket, in the same thread, waits for it."""
+        server = self._server()
+        return server is not None and sock.gettimeout() != 0 and server.blocks()
 
     def expect(self, opening: Opening) -> None:
         with self._lock:
@@ -227,7 +234,7 @@ def _let_others_wait() -> None:
 
 
 def _watch(server: FakeServer) -> None:
-    watch = _watches.setdefault(server, _Watch())
+    watch = _watches.setdefault(server, _Watch(server))
     server.observe_arrivals(watch.arrived)
     _by_address[server.address, server.port] = ref(watch)
     server.observe_connections(watch.accepted)
@@ -240,6 +247,11 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     found = _by_address.get(address[:2]) if isinstance(address, tuple) else None
     watch = None if found is None else found()
     if watch is not None and isinstance(sock, socket.socket):
+        if watch.would_wait_for_itself(sock):
+            raise ScenarioError(
+                "a blocking client can't be used in the loop that its server runs in: each would wait for the other. "
+                "Use an async client, or a server in a thread: 'with' in place of 'async with', or host='thread'"
+            )
         watch.expect(_opening(sock, sys._getframe(1)))
 
 
