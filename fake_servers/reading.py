@@ -95,6 +95,10 @@ class RequestReader:
         """A fault acts between exchanges."""
         raise NotImplementedError
 
+    def _offered(self, rest: bytes) -> bool:
+        """An offer to switch protocols was read: return whether what came behind it is kept until it is answered."""
+        raise NotImplementedError
+
     def abort(self, outcome: Outcome) -> None:
         """Close at once, whatever is going on."""
         raise NotImplementedError
@@ -199,9 +203,11 @@ class RequestReader:
     def _stumble(self, data: bytes, error: Exception) -> None:
         """Deal with what stopped the parser."""
         while isinstance(error, httptools.HttpParserUpgrade):
-            # An offer to switch protocols may be ignored (RFC 9110, section 7.8).
+            # An offer to switch protocols may be ignored (RFC 9110, section 7.8): then what follows is HTTP.
             data = data[error.args[0] :]
             self._parser = httptools.HttpRequestParser(self)
+            if self._offered(data):
+                return
             try:
                 self._parser.feed_data(data)
             except (httptools.HttpParserUpgrade, httptools.HttpParserError) as another:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from fake_servers.hosts import LoopHost, ThreadHost
 from fake_servers.http import Request, Response
 from fake_servers.latency import Latency
 from fake_servers.ledger import Ledger
-from fake_servers.listener import Listener, listen
+from fake_servers.listener import Listener, listen, listen_unix
 from fake_servers.recorder import Recorder
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.scenario import Injection, Scenario, ScenarioRun
@@ -60,6 +61,7 @@ class FakeServer:
         host: ``"thread"`` or ``"loop"``, where the form of the ``with`` statement shall not decide.
         time_scale: factor on all of the server's own delays: at 0.01, 30 s take 0.3 s.
         limits: sizes beyond which requests are refused.
+        unix_socket: the path of a unix socket to listen on as well; it is removed on stop.
 
     Raises:
         ScenarioError: an argument is out of range.
@@ -75,6 +77,7 @@ class FakeServer:
         host: HostKind | None = None,
         time_scale: float = 1.0,
         limits: Limits | None = None,
+        unix_socket: str | os.PathLike[str] | None = None,
     ) -> None:
         if host not in {None, "thread", "loop"}:
             raise ScenarioError(f"host={host!r} is not known; allowed are 'thread' and 'loop', as in host='thread'")
@@ -84,6 +87,7 @@ class FakeServer:
             raise ScenarioError(f"time_scale={time_scale!r} is out of range; allowed is above 0, as in 0.01")
         self._address = address
         self._port = port
+        self._unix_socket = None if unix_socket is None else os.fspath(unix_socket)
         self._host_kind = host
         self._host: ThreadHost | LoopHost | None = None
         self._first_scenario = Scenario(seed=seed) if scenario is None else scenario
@@ -216,6 +220,11 @@ class FakeServer:
         return self._port
 
     @property
+    def unix_socket(self) -> str | None:
+        """The path of the unix socket that it listens on as well, if any."""
+        return self._unix_socket
+
+    @property
     def url(self) -> str:
         """Where it is reached, without a slash at the end.
 
@@ -295,10 +304,15 @@ class FakeServer:
         if self._host is not None:
             raise FakeServerError(f"the server is running already, at {self.url}")
         listening = listen(self._address, self._port)
+        try:
+            unix = None if self._unix_socket is None else listen_unix(self._unix_socket)
+        except Exception:
+            listening.close()
+            raise
         self._port = listening.getsockname()[1]
         self._recorder.clock = clock
         self.open_at_stop = ()
-        self._host = host(self._service, listening)
+        self._host = host(self._service, listening, unix)
         self.ledger._loop_thread = self._host.thread_id
         self.started_at = time.monotonic()
         _started.add(self)

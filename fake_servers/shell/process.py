@@ -58,6 +58,9 @@ class Source(Protocol):
     async def read(self) -> bytes:
         """All that is left, once its writer has finished."""
 
+    async def part(self) -> bytes:
+        """What can be read next; nothing at the end."""
+
 
 @dataclass(slots=True)
 class Capture:
@@ -93,6 +96,10 @@ class Pipe:
         self.data.clear()
         return data
 
+    async def part(self) -> bytes:
+        """All at once: its writer runs to its end first."""
+        return await self.read()
+
 
 @dataclass(slots=True)
 class Input:
@@ -104,6 +111,59 @@ class Input:
         """Everything the first time, nothing after that."""
         data, self.data = self.data, b""
         return data
+
+    async def part(self) -> bytes:
+        """Everything at once."""
+        return await self.read()
+
+
+@dataclass(slots=True)
+class Incoming:
+    """Input that arrives while it is read: what a client sends to a command."""
+
+    data: bytearray = field(default_factory=bytearray)
+    closed: bool = False
+    _waiting: asyncio.Future[None] | None = None
+
+    def write(self, data: bytes) -> None:
+        """Let the reader have some bytes; behind the end they are dropped."""
+        if not self.closed:
+            self.data += data
+            self._wake()
+
+    def close(self) -> None:
+        """No more will come."""
+        self.closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def part(self) -> bytes:
+        """What has arrived, once there is something; nothing at the end."""
+        while not (self.data or self.closed):
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        data = bytes(self.data)
+        self.data.clear()
+        return data
+
+    async def read(self) -> bytes:
+        """Everything up to the end."""
+        parts = bytearray()
+        while data := await self.part():
+            parts += data
+        return bytes(parts)
+
+    async def line(self) -> bytes:
+        """The next line with its end; the last may have none, and at the end there is nothing."""
+        kept = bytearray()
+        while b"\n" not in kept and (data := await self.part()):
+            kept += data
+        line, newline, rest = kept.partition(b"\n")
+        self.data[:0] = rest
+        return bytes(line + newline)
 
 
 @dataclass(frozen=True, slots=True)
