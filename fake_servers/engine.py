@@ -284,7 +284,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         if self.service.recorder.clock is not time.monotonic:
             return  # the client shares the loop and its clock, and reads everything in one place
         patience = self._loop.time() + _LONGEST_HEAD
-        while not self._over and unread(self.transport) and self._loop.time() < patience:
+        while not self._over and unread(self.transport) and self._loop.time() < patience:  # noqa: ASYNC110 -- nothing tells when it is read
             await asyncio.sleep(_PAUSE_WHILE_SENDING)
 
     def _conclude(self, turn: Turn, fault: Fault | None) -> None:

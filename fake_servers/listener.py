@@ -60,7 +60,7 @@ def listen_unix(path: str) -> socket.socket:
     size = len(os.fsencode(path))
     if not 0 < size <= _LONGEST_PATH or "\0" in path:
         raise ScenarioError(
-            f"unix_socket={path!r} has {size} bytes; allowed is a path of 1 to {_LONGEST_PATH}, as in '/tmp/docker.sock'"
+            f"unix_socket={path!r} has {size} bytes; allowed are 1 to {_LONGEST_PATH}, as in '/tmp/docker.sock'"
         )
     _remove_stale(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

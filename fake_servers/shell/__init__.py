@@ -70,7 +70,7 @@ class Shell:
         self.filesystem = Filesystem()
         self._cwd = absolute(cwd)
         self._env = {**_ENVIRONMENT, **(env or {})}
-        self._sleep = sleep
+        self.sleep = sleep
         self._pids = itertools.count(7)
         self.filesystem.makedirs(self._cwd)
 
@@ -183,7 +183,7 @@ class Shell:
         values = {name: well_formed(value) for name, value in {**self._env, **(env or {}), "PWD": cwd}.items()}
         return Process(
             filesystem=self.filesystem,
-            sleep=self._sleep,
+            sleep=self.sleep,
             variables=Variables(values, set(values)),
             cwd=cwd,
             outputs={1: stdout, 2: stderr},
