@@ -197,6 +197,7 @@ class Daemon:
             program.stdin.close()
         program.begin(container.shell, script, self._service.work, lambda ended: self._exited(container, ended))
         self._emit(container, "start")
+        container.changed.ring()
 
     def _obstacle(self, container: Container, program: Program, script: Script | None) -> str:
         if script is not None or not program.line.program:

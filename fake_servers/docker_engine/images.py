@@ -91,7 +91,7 @@ class Image:
 
     def inspect(self) -> dict[str, Any]:
         """As when it is asked for alone."""
-        config = {"Env": [_PATH], "Cmd": list(DEFAULT_COMMAND), "Entrypoint": None, "Labels": {}, "WorkingDir": "/"}
+        command = list(DEFAULT_COMMAND)
         layers = [f"sha256:{digest(f'{self.id}/{number}')}" for number in range(self.layers)]
         return {
             "Id": self.id,
@@ -105,7 +105,7 @@ class Image:
             "Os": "linux",
             "Size": self.size,
             "VirtualSize": self.size,
-            "Config": config,
+            "Config": {"Env": [_PATH], "Cmd": command, "Entrypoint": None, "Labels": {}, "WorkingDir": "/"},
             "GraphDriver": {"Name": "overlay2", "Data": {}},
             "RootFS": {"Type": "layers", "Layers": layers},
             "Metadata": {"LastTagTime": stamp(None)},
