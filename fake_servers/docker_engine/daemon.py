@@ -190,6 +190,7 @@ class Daemon:
         obstacle = self._obstacle(container, program, script)
         if obstacle:
             state.exit_code, state.error = _NOT_FOUND, _START_FAILED.format(obstacle)
+            self._drop_by_itself(container)
             raise EngineError(400, state.error)
         state.status, state.started_at, state.exit_code, state.error = "running", self.now(), 0, ""
         container.program = program
@@ -213,9 +214,12 @@ class Daemon:
             execution.program.kill()
         container.ends += 1
         self._emit(container, "die", exitCode=str(state.exit_code))
+        self._drop_by_itself(container)
+        container.changed.ring()
+
+    def _drop_by_itself(self, container: Container) -> None:
         if container.host_config["AutoRemove"] and not container.is_removed:
             self._drop(container)
-        container.changed.ring()
 
     def _keep(self, program: Program) -> None:
         """Keep an error of ours on the record."""

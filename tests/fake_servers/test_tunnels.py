@@ -284,5 +284,3 @@ async def test_tunnel_follows_the_loops_clock():
         assert asyncio.get_running_loop().time() - begun_at == 3600
         writer.close()
         await writer.wait_closed()
-
-

@@ -237,7 +237,9 @@ def test_script_acts_on_main_and_executed_commands(server, call, run):
     assert call(f"POST /containers/{name}/wait").json() == {"StatusCode": 7}
     assert call(f"GET /containers/{name}/logs?stdout=1").content[8:] == b"trained\n"
     other = run()
-    execution = call(f"POST /containers/{other}/exec", json={"Cmd": ["python", "-V"], "AttachStdout": True}).json()["Id"]
+    execution = call(f"POST /containers/{other}/exec", json={"Cmd": ["python", "-V"], "AttachStdout": True}).json()[
+        "Id"
+    ]
     answer = call(f"POST /exec/{execution}/start", json={"Detach": False}, headers={"Connection": "close"})
     assert answer.content[8:] == b"trained\n"
     assert call(f"GET /exec/{execution}/json").json()["ExitCode"] == 7
