@@ -38,6 +38,8 @@ def listen(address: str, port: int) -> socket.socket:
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Accepted sockets inherit it; asyncio sets it only where a socket names its protocol.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             listening.bind((address, chosen))
             listening.listen(BACKLOG)
         except OSError as error:

@@ -248,20 +248,20 @@ def test_script_acts_on_main_and_executed_commands(server, call, run):
 def test_containers_are_listed_by_filter(call, run, create):
     up, made = run(name="up-1", Labels={"kind": "a"}), create(name="made-1", Labels={"kind": "b"})
 
-    def names(all="0", **filters):
-        answer = call("GET /containers/json", params={"all": all, "filters": json.dumps(filters)}, status=200)
+    def names(every="0", **filters):
+        answer = call("GET /containers/json", params={"all": every, "filters": json.dumps(filters)}, status=200)
         return [entry["Names"][0] for entry in answer.json()]
 
     assert names() == ["/up-1"]
-    assert names(all="1") == ["/made-1", "/up-1"]
+    assert names(every="1") == ["/made-1", "/up-1"]
     assert names(status=["created"]) == ["/made-1"]
-    assert names(all="1", name=["up"]) == ["/up-1"]
-    assert names(all="1", name=["^/made-1$"]) == ["/made-1"]
-    assert names(all="1", label=["kind=b"]) == ["/made-1"]
-    assert names(all="1", label=["kind"]) == ["/made-1", "/up-1"]
-    assert names(all="1", id=[up[:10]]) == ["/up-1"]
-    assert names(all="1", ancestor=["debian:12"]) == ["/made-1", "/up-1"]
-    assert names(all="1", ancestor=["alpine"]) == []
+    assert names(every="1", name=["up"]) == ["/up-1"]
+    assert names(every="1", name=["^/made-1$"]) == ["/made-1"]
+    assert names(every="1", label=["kind=b"]) == ["/made-1"]
+    assert names(every="1", label=["kind"]) == ["/made-1", "/up-1"]
+    assert names(every="1", id=[up[:10]]) == ["/up-1"]
+    assert names(every="1", ancestor=["debian:12"]) == ["/made-1", "/up-1"]
+    assert names(every="1", ancestor=["alpine"]) == []
     assert len(call("GET /containers/json?limit=1").json()) == 1
     assert call("POST /containers/prune").json()["ContainersDeleted"] == [made]
 

@@ -158,10 +158,11 @@ async def test_attach(client):
     assert (await box.wait())["StatusCode"] == 0
 
 
+@pytest.mark.looptime
 async def test_kill_restart_delete(client, box):
     await box.kill()
     await box.start()
-    await box.restart(timeout=1)
+    await box.restart()
     await box.pause()
     await box.unpause()
     await box.rename("crate")
