@@ -46,10 +46,11 @@ class Progress(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """One accepted TCP connection.
+    """One accepted connection.
 
-    Instants are seconds on the server's clock; ``peer`` is the client's address and port; ``exchanges``
-    counts the requests that came on it; ``bytes_in`` and ``bytes_out`` are as the server saw them.
+    Instants are seconds on the server's clock; ``peer`` is the client's address and port, on a unix socket
+    ``"unix"`` and a running number; ``exchanges`` counts the requests that came on it; ``bytes_in`` and
+    ``bytes_out`` are as the server saw them.
     """
 
     number: int

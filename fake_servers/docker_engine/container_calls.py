@@ -87,16 +87,16 @@ class ContainerCalls:
         return Response(status=204)
 
     async def _stop(self, call: Call) -> Response:
-        await self._daemon.stop(self._daemon.find(call.name), call.number("t"))
+        await self._daemon.finish(self._daemon.stop(self._daemon.find(call.name), call.number("t")))
         return Response(status=204)
 
     async def _restart(self, call: Call) -> Response:
-        await self._daemon.restart(self._daemon.find(call.name), call.number("t"))
+        await self._daemon.finish(self._daemon.restart(self._daemon.find(call.name), call.number("t")))
         return Response(status=204)
 
     async def _kill(self, call: Call) -> Response:
         number = _signal(call.text("signal") or "SIGKILL")
-        await self._daemon.signal(self._daemon.find(call.name), number)
+        await self._daemon.finish(self._daemon.signal(self._daemon.find(call.name), number))
         return Response(status=204)
 
     async def _pause(self, call: Call) -> Response:
@@ -118,7 +118,8 @@ class ContainerCalls:
         return Response()
 
     async def _remove(self, call: Call) -> Response:
-        await self._daemon.remove(self._daemon.find(call.name), force=call.flag("force"))
+        removal = self._daemon.remove(self._daemon.find(call.name), force=call.flag("force"))
+        await self._daemon.finish(removal)
         return Response(status=204)
 
     async def _wait(self, call: Call) -> Stream:

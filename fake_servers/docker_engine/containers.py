@@ -62,7 +62,6 @@ class Container:
     program: Program | None = None
     execs: list[Exec] = field(default_factory=list)
     ends: int = 0  #: how often its main process has ended
-    restarts: int = 0
     is_removed: bool = False
     changed: Bell = field(default_factory=Bell)
 

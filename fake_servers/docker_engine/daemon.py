@@ -1,26 +1,24 @@
-"""The engine itself, without HTTP: containers, their life, and the commands executed in them."""
+"""The engine itself, without HTTP: the life of containers, and the commands executed in them."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, TypeVar
 
 from fake_servers.docker_engine.calls import EngineError
-from fake_servers.docker_engine.configs import environment, exec_argv, full_config, full_host_config
+from fake_servers.docker_engine.configs import environment, exec_argv
 from fake_servers.docker_engine.containers import Container, Exec
-from fake_servers.docker_engine.events import Events
-from fake_servers.docker_engine.images import Image, Images, Pulls
 from fake_servers.docker_engine.journal import Journal
-from fake_servers.docker_engine.names import container_name, digest, generated_name, read_reference
+from fake_servers.docker_engine.names import digest
 from fake_servers.docker_engine.programs import KILLED, Program, Script
+from fake_servers.docker_engine.store import Store
 from fake_servers.errors import FakeServerError
-from fake_servers.service import Service
-from fake_servers.shell import Shell
+from fake_servers.shell import Completed
 
 __all__ = ["Daemon"]
+
+Result = TypeVar("Result")
 
 _NOT_FOUND: Final = 127
 _CANNOT_EXECUTE: Final = 126
@@ -29,149 +27,13 @@ _START_FAILED: Final = (
     "runc create failed: unable to start container process: {}: unknown"
 )
 
-Scripted = Callable[[str], Script | None]
 
+class Daemon(Store):
+    """What can be done with the containers of a `Store`."""
 
-class Daemon:
-    """Containers, images and events, and everything that can be done with them.
-
-    Args:
-        service: of the server, whose clock and background work it uses.
-        seed: what ids are made from.
-        scripted: finds what a command does instead of running in the shell.
-        pulls: what pulling an image is like.
-    """
-
-    def __init__(self, service: Service, *, seed: Callable[[], int], scripted: Scripted, pulls: Pulls) -> None:
-        self._service = service
-        self._seed = seed
-        self._scripted = scripted
-        self.pulls = pulls
-        self._made = 0
-        self._clock: Callable[[], float] | None = None
-        self._epoch = 0.0
-        self.forget()
-
-    def forget(self) -> None:
-        """Forget everything, as if just installed."""
-        self.containers: dict[str, Container] = {}
-        self.execs: dict[str, Exec] = {}
-        self.images = Images(self.pulls.layers)
-        self.events = Events(self.now)
-
-    def now(self) -> float:
-        """The time in seconds since 1970, as the server's clock goes on from its start."""
-        clock = self._service.recorder.clock
-        if clock != self._clock:
-            self._clock, self._epoch = clock, time.time() - clock()
-        return self._epoch + clock()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait for seconds of the server's time; for ever, which no clock reaches, when they are infinite."""
-        await self._service.stall(None if math.isinf(seconds) else seconds)
-
-    # -- containers ---------------------------------------------------------------------------------------
-
-    def find(self, name: str) -> Container:
-        """The container with this id, name, or beginning of an id.
-
-        Raises:
-            EngineError: 404, there is none; 400, there are several.
-        """
-        if name in self.containers:
-            return self.containers[name]
-        bare = name.removeprefix("/")
-        found = [c for c in self.containers.values() if c.name == bare]
-        found = found or [c for c in self.containers.values() if name and c.id.startswith(name)]
-        if len(found) > 1:
-            raise EngineError(400, f"multiple IDs found with provided prefix: {name}")
-        if not found:
-            raise EngineError(404, f"No such container: {name}")
-        return found[0]
-
-    def running(self, name: str) -> Container:
-        """As `find`, for a container that must be running and not paused.
-
-        Raises:
-            EngineError: 409, it is not.
-        """
-        container = self.find(name)
-        if container.state.status == "paused":
-            raise EngineError(409, f"Container {name} is paused, unpause the container before exec")
-        if not container.is_running:
-            raise EngineError(409, f"container {container.id} is not running")
-        return container
-
-    def create(self, given: Mapping[str, Any], name: str = "", *, image: Image | None = None) -> Container:
-        """Make a container, which does not run yet, of an image that is given or is found by its name.
-
-        Raises:
-            EngineError: 400, a field is missing or wrong; 404, its image is not there; 409, its name is taken.
-        """
-        if image is None and not given["Image"]:
-            raise EngineError(400, "no image specified: field 'Image' is empty")
-        host_config = full_host_config(given["HostConfig"])
-        self._made += 1
-        identity = digest(f"{self._seed()}/{self._made}")
-        config = full_config(given, identity)
-        name = self._free_name(name) if name else generated_name(identity)
-        image = image or self.images.get(given["Image"])
-        env = {"HOSTNAME": config["Hostname"]} | environment(config["Env"])
-        shell, journal = self._shell(config["WorkingDir"], env, given["Image"]), Journal(self.now, tty=config["Tty"])
-        container = Container(identity, given["Image"], shell, name, image.id, config, host_config, journal, self.now())
-        shell.sleep = self._pausable(container)
-        self.containers[identity] = container
-        self._emit(container, "create")
-        return container
-
-    def pull(self, image: str) -> Image:
-        """Have an image at once, whatever it is called."""
-        try:
-            wanted = read_reference(image)
-        except ValueError:
-            wanted = read_reference(f"sha256-{digest(image)}")
-        return self.images.add(wanted, self.now())
-
-    def _free_name(self, text: str) -> str:
-        try:
-            name = container_name(text)
-        except ValueError as error:
-            raise EngineError(400, str(error)) from None
-        for other in self.containers.values():
-            if other.name == name:
-                raise EngineError(
-                    409,
-                    f'Conflict. The container name "/{name}" is already in use by container "{other.id}". '
-                    "You have to remove (or rename) that container to be able to reuse that name.",
-                )
-        return name
-
-    def _shell(self, cwd: str, env: Mapping[str, str], image: str) -> Shell:
-        try:
-            return Shell(cwd=cwd, env=env, sleep=self.sleep)
-        except OSError as error:
-            raise EngineError(400, f"can't start {image}: {error}") from None
-
-    def _pausable(self, container: Container) -> Callable[[float], Any]:
-        async def sleep(seconds: float) -> None:
-            await self.sleep(seconds)
-            while container.state.status == "paused":
-                await container.changed.wait()
-
-        return sleep
-
-    def rename(self, container: Container, name: str) -> None:
-        """Give a container another name.
-
-        Raises:
-            EngineError: 400, it is not allowed; 409, it is taken.
-        """
-        if not name:
-            raise EngineError(400, "Neither old nor new names may be empty")
-        container.name = self._free_name(name)
-        self._emit(container, "rename")
-
-    # -- the life of a container --------------------------------------------------------------------------
+    async def finish(self, deed: Coroutine[object, object, Result]) -> Result:
+        """Do something to its end, also when the client that asked for it goes."""
+        return await asyncio.shield(self._service.work(deed))
 
     def start(self, container: Container) -> None:
         """Start the main process.
@@ -316,20 +178,6 @@ class Daemon:
             await self._end(container, KILLED)
         self._drop(container)
 
-    def _drop(self, container: Container) -> None:
-        if self.containers.get(container.id) is not container:
-            return
-        del self.containers[container.id]
-        container.is_removed = True
-        for execution in container.execs:
-            self.execs.pop(execution.id, None)
-        self.events.emit("container", "destroy", container.id, container.attributes)
-        container.changed.ring()
-
-    def _emit(self, container: Container, action: str, **details: str) -> None:
-        if self.containers.get(container.id) is container:
-            self.events.emit("container", action, container.id, {**container.attributes, **details})
-
     # -- commands in a container --------------------------------------------------------------------------
 
     def make_exec(self, container: Container, given: Mapping[str, Any]) -> Exec:
@@ -385,8 +233,6 @@ class Daemon:
 
 
 def _failing(obstacle: str) -> Script:
-    from fake_servers.shell import Completed
-
     message = f"OCI runtime exec failed: exec failed: unable to start container process: {obstacle}: unknown\r\n"
     status = _NOT_FOUND if "not found" in obstacle or "no such file" in obstacle else _CANNOT_EXECUTE
     return Script("", Completed(message, status), 0.0)

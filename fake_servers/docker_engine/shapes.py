@@ -48,7 +48,7 @@ def inspected(container: Container) -> dict[str, Any]:
         "State": _state(container),
         "Image": container.image_id,
         "Name": f"/{container.name}",
-        "RestartCount": container.restarts,
+        "RestartCount": 0,
         "Driver": "overlay2",
         "Platform": "linux",
         "MountLabel": "",
