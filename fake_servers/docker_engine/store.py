@@ -169,6 +169,7 @@ class Store:
             self.execs.pop(execution.id, None)
         self.events.emit("container", "destroy", container.id, container.attributes)
         container.changed.ring()
+        container.journal.bell.ring()
 
     def _emit(self, container: Container, action: str, **details: str) -> None:
         if self.containers.get(container.id) is container:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from urllib.parse import quote
 
 import pytest
@@ -91,5 +92,56 @@ def test_no_command_breaks_the_engine(shared, config, cmd):
         started = session.post(f"{server.url}/exec/{made.json()['Id']}/start", json={"Detach": True})
         assert started.status_code == 200
         assert session.get(f"{server.url}/exec/{made.json()['Id']}/json").status_code == 200
+    assert session.delete(f"{server.url}/containers/{box}?force=1").status_code == 204
+    assert server.errors == ()
+
+
+def exchange(server, data):
+    """Send some bytes and then no more, and return what comes back up to the end."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(data)
+        raw.shutdown(socket.SHUT_WR)
+        parts = []
+        try:
+            while part := raw.recv(65536):
+                parts.append(part)
+        except ConnectionResetError:
+            pass
+    return b"".join(parts)
+
+
+@pytest.mark.httpconc(leaks="allow")
+@settings(max_examples=100)
+@given(data=st.data(), rest=st.binary(max_size=99))
+def test_no_bytes_behind_a_request_line_break_the_engine(shared, data, rest):
+    server, session = shared
+    method, path = data.draw(
+        st.sampled_from([r for r in server.routes if r.split(" ")[1].startswith("/containers")])
+    ).split(" ")
+    answer = exchange(server, f"{method} {path} HTTP/1.1\r\n".encode() + rest + b"\r\n\r\n")
+    assert not answer.startswith(b"HTTP/1.1 5")
+    if answer.startswith(b"HTTP/1.1 400") and method != "HEAD":
+        assert b'{"message": ' in answer
+    assert server.errors == ()
+    assert session.get(f"{server.url}/_ping").text == "OK"
+
+
+@pytest.mark.httpconc(leaks="allow")
+@settings(max_examples=60)
+@given(typed=st.binary(max_size=99), tty=st.booleans(), command=st.sampled_from(["cat", "bash", "wc"]))
+def test_no_input_breaks_a_command(shared, typed, tty, command):
+    server, session = shared
+    box = session.post(f"{server.url}/containers/create", json={"Image": "debian"}).json()["Id"]
+    session.post(f"{server.url}/containers/{box}/start")
+    order = {"Cmd": [command], "AttachStdin": True, "AttachStdout": True, "AttachStderr": True, "Tty": tty}
+    made = session.post(f"{server.url}/containers/{box}/exec", json=order).json()["Id"]
+    head = f"POST /exec/{made}/start HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{{}}"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(head.encode() + typed)
+        answer = raw.recv(65536)
+        raw.shutdown(socket.SHUT_WR)
+        while part := raw.recv(65536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 101 ")
     assert session.delete(f"{server.url}/containers/{box}?force=1").status_code == 204
     assert server.errors == ()

@@ -407,3 +407,14 @@ def test_started_process_has_left_its_mark_when_its_answer_is_lost(server, call,
 def test_options_that_make_no_sense_are_refused(options):
     with pytest.raises(ScenarioError):
         FakeDockerServer(**options)
+
+
+def test_server_that_is_started_again_has_stopped_containers():
+    server = FakeDockerServer(images=["debian"])
+    with server:
+        name = requests.post(f"{server.url}/containers/create", json={"Image": "debian"}).json()["Id"]
+        requests.post(f"{server.url}/containers/{name}/start")
+    with server:
+        assert not server.containers[0].is_running
+        assert requests.post(f"{server.url}/containers/{name}/start").status_code == 204
+        assert requests.post(f"{server.url}/containers/{name}/kill").status_code == 204
