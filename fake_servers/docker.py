@@ -136,6 +136,8 @@ class FakeDockerServer(FakeServer):
     ) -> None:
         """Have a command do something set instead of running in the shell; the first script that means it acts.
 
+        That holds for commands of either protocol: a container's main process, and what is executed in it.
+
         Args:
             command: the whole command, or a compiled pattern that is searched for in it.
             output: what it prints.

@@ -166,7 +166,9 @@ async def _pump(
     """Pass on what the client sends, up to its end; without a target, drop it."""
     while data := await reader.read(_AT_ONCE):
         if target is not None:
-            (await _there(target, container)).type(data)
+            program = await _there(target, container)
+            program.type(data)
+            await program.stdin.drain()
     if target is not None and closes_input:
         (await _there(target, container)).stdin.close()
 

@@ -13,6 +13,7 @@ from fake_servers.shell.filesystem import File, Filesystem, NullDevice, absolute
 from fake_servers.shell.syntax import ShellError
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
+INPUT_LIMIT = 1024 * 1024
 WORK_LIMIT = 64 * 1024 * 1024
 KILLED = 137  # the status of a process that the kernel's out-of-memory killer ended
 
@@ -124,6 +125,7 @@ class Incoming:
     data: bytearray = field(default_factory=bytearray)
     closed: bool = False
     _waiting: asyncio.Future[None] | None = None
+    _full: asyncio.Future[None] | None = None
 
     def write(self, data: bytes) -> None:
         """Let the reader have some bytes; behind the end they are dropped."""
@@ -136,9 +138,16 @@ class Incoming:
         self.closed = True
         self._wake()
 
+    async def drain(self) -> None:
+        """Wait while more than `INPUT_LIMIT` bytes wait to be read."""
+        while len(self.data) > INPUT_LIMIT and not self.closed:
+            self._full = asyncio.get_running_loop().create_future()
+            await self._full
+
     def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        for future in (self._waiting, self._full):
+            if future is not None and not future.done():
+                future.set_result(None)
 
     async def part(self) -> bytes:
         """What has arrived, once there is something; nothing at the end."""
@@ -147,6 +156,7 @@ class Incoming:
             await self._waiting
         data = bytes(self.data)
         self.data.clear()
+        self._wake()
         return data
 
     async def read(self) -> bytes:
@@ -157,9 +167,9 @@ class Incoming:
         return bytes(parts)
 
     async def line(self) -> bytes:
-        """The next line with its end; the last may have none, and at the end there is nothing."""
+        """The next line with its end; the last may have none, nor one of over `INPUT_LIMIT`; at the end, nothing."""
         kept = bytearray()
-        while b"\n" not in kept and (data := await self.part()):
+        while b"\n" not in kept and len(kept) <= INPUT_LIMIT and (data := await self.part()):
             kept += data
         line, newline, rest = kept.partition(b"\n")
         self.data[:0] = rest

@@ -163,3 +163,22 @@ def test_tail_that_follows_never_ends_by_itself():
 )
 def test_what_keeps_a_program_from_running(name, obstacle):
     assert Shell().obstacle_to(name) == obstacle
+
+
+def test_input_that_nobody_reads_is_held_back():
+    async def scenario():
+        stdin = Incoming()
+        stdin.write(bytes(2 << 20))
+        held = asyncio.create_task(stdin.drain())
+        await asyncio.sleep(0)
+        before = held.done()
+        assert len(await stdin.part()) == 2 << 20
+        await held
+        stdin.write(bytes(2 << 20))
+        last = asyncio.create_task(stdin.drain())
+        await asyncio.sleep(0)
+        stdin.close()
+        await last
+        return before
+
+    assert asyncio.run(scenario()) is False

@@ -219,3 +219,14 @@ def test_script_may_be_slow_and_is_killed_in_time(server, run, execute, call):
     assert json.loads(call(f"GET /exec/{raw.exec_id}/json").text)["Running"] is True
     call(f"POST /containers/{name}/stop?t=0")
     assert raw.until_close() == b""
+
+
+def test_input_that_nobody_reads_fills_the_connection_and_not_the_memory(run, execute, call, server):
+    name = run()
+    raw = execute(name, "sleep", "infinity", stdin=True)
+    raw.sock.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        raw.send(bytes(64 << 20))
+    program = server.containers[0].execs[0].program
+    assert len(program.stdin.data) < 2 << 20
+    call(f"POST /containers/{name}/kill")
