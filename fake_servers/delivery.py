@@ -54,6 +54,8 @@ class Outlet(Protocol):
 
     def open_tunnel(self, turn: Turn, tunnel: Tunnel) -> None: ...
 
+    async def head_taken(self) -> None: ...
+
     def unanswered(self, turn: Turn) -> None: ...
 
     @property
@@ -160,6 +162,8 @@ class _Delivery:
                         await self._outlet.service.sleep(interval)
                     if not await self._send(piece, is_last=is_last):
                         return False
+                if events < 0 and isinstance(self._answer, Tunnel):
+                    await self._outlet.head_taken()
                 events += 1
         return True
 

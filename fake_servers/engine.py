@@ -7,6 +7,7 @@ parser's last callback; whatever waits, streams or goes wrong is served by a tas
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable
 from typing import Final, cast
@@ -17,7 +18,7 @@ from fake_servers.http import Response, Tunnel, encode
 from fake_servers.reading import RequestReader
 from fake_servers.records import Closer, Outcome
 from fake_servers.service import Answer, Service
-from fake_servers.sockets import end_sending, reset_on_close, unsent
+from fake_servers.sockets import end_sending, reset_on_close, unread, unsent
 
 __all__ = ["ServerConnection"]
 
@@ -25,6 +26,7 @@ _MOST_PIPELINED: Final = 128
 _MOST_WITHHELD: Final = 1024 * 1024
 _LONGEST_LAST_LOOK: Final = 0.05
 _PAUSE_WHILE_SENDING: Final = 0.001
+_LONGEST_HEAD: Final = 1.0
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -35,6 +37,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         "_current",
         "_loop",
         "_mute",
+        "_offers",
         "_peer",
         "_reading_paused",
         "_resets",
@@ -62,6 +65,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         self._mute = False
         self._resets = False
         self._tunnel: asyncio.StreamReader | None = None
+        self._offers = False
 
     # -- the transport's callbacks ------------------------------------------------------------------------
 
@@ -84,7 +88,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         # FIN from a client is taken as its leaving, as nginx and aiohttp take it: returning None closes.
         if self._tunnel is not None and not self._over:
             self._tunnel.feed_eof()
-            return True
+            return True  # the end of the input, and not of the connection
         self._left(Closer.CLIENT_FIN)
         return None
 
@@ -181,11 +185,23 @@ class ServerConnection(RequestReader, asyncio.Protocol):
     def _advance(self) -> None:
         while self._turns and self._current is None and not (self._over or self._stalled):
             self._begin(self._turns.popleft())
-        if self._reading_paused and len(self._turns) <= _MOST_PIPELINED // 2 and not self._over:
-            self._reading_paused = False
-            self.transport.resume_reading()
+        if len(self._turns) <= _MOST_PIPELINED // 2 and not (self._over or self._offers):
+            self._resume_reading()
         if self._reading is not None and self._current is None and not (self._over or self._stalled):
             self._head_read(self._reading)
+        if self._offers and not self._is_unanswered:
+            self._read_withheld()
+
+    @property
+    def _is_unanswered(self) -> bool:
+        return bool(self._current or self._turns or self._stalled)
+
+    def _offered(self, rest: bytes) -> bool:
+        self._offers = self._is_unanswered and not self._deaf
+        if self._offers:
+            self._intercept = self._withhold
+            self._withhold(rest)
+        return self._offers
 
     def _begin(self, turn: Turn) -> None:
         self._current = turn
@@ -251,10 +267,26 @@ class ServerConnection(RequestReader, asyncio.Protocol):
     def open_tunnel(self, turn: Turn, tunnel: Tunnel) -> None:
         """From now on, what the client sends goes to the tunnel's handler, up to its FIN, and is no request."""
         turn.request.keep_alive = False
+        self._deaf = True
+        self._offers = False
+        self._resume_reading()
         self._tunnel = asyncio.StreamReader(_MOST_WITHHELD, self._loop)
         self._tunnel.set_transport(self.transport)
         self._intercept = self._tunnel.feed_data
+        self._tunnel.feed_data(self._take_withheld())
         tunnel.open(self._tunnel)
+
+    async def head_taken(self) -> None:
+        """Wait until the client has read the head of a tunnel, as far as that can be told.
+
+        Some clients read the head through a buffer and the rest past it: to them, bytes that arrive together with
+        the head are lost. A real server takes so long to start a process that this is never seen.
+        """
+        if self.service.recorder.clock is not time.monotonic:
+            return  # the client shares the loop and its clock, and reads everything in one place
+        patience = self._loop.time() + _LONGEST_HEAD
+        while not self._over and unread(self.transport) and self._loop.time() < patience:  # noqa: ASYNC110 -- nothing tells when it is read
+            await asyncio.sleep(_PAUSE_WHILE_SENDING)
 
     def _conclude(self, turn: Turn, fault: Fault | None) -> None:
         self._current = self._task = None
@@ -318,20 +350,43 @@ class ServerConnection(RequestReader, asyncio.Protocol):
 
     def _withhold(self, data: bytes) -> None:
         self._withheld += data
-        if len(self._withheld) > _MOST_WITHHELD:
+        if len(self._withheld) > _MOST_WITHHELD and not self._reading_paused:
             self._reading_paused = True
             self.transport.pause_reading()
+
+    def _take_withheld(self) -> bytes:
+        data = bytes(self._withheld)
+        self._withheld.clear()
+        return data
 
     def _go_on(self) -> None:
         if self._over:
             return
-        data = bytes(self._withheld)
-        self._withheld.clear()
         self._stalled = False
+        if self._offers:
+            self._advance()
+            return
+        data = self._take_withheld()
         self._intercept = None
         self._advance()
         if data:
             self._feed(data)
+
+    def _read_withheld(self) -> None:
+        """An offer to switch protocols was answered in HTTP, so what came behind it is read as HTTP."""
+        self._offers = False
+        if self._over or self._deaf:
+            return
+        self._intercept = None
+        self._resume_reading()
+        data = self._take_withheld()
+        if data:
+            self._feed(data)
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused:
+            self._reading_paused = False
+            self.transport.resume_reading()
 
     # -- the end ------------------------------------------------------------------------------------------
 
@@ -357,6 +412,8 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         else:
             self.transport.close()
         self.service.recorder.connection_closed(self.entry, by)
+        if self._tunnel is not None and self._tunnel.at_eof():
+            self.transport.close()  # both sides have ended it, and nothing more will be heard
 
     def abort(self, outcome: Outcome) -> None:
         """Close at once, whatever is going on."""

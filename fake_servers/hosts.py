@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from fake_servers.errors import FakeServerError
-from fake_servers.listener import Connect, Listener
+from fake_servers.listener import Connect, Listener, UnixListener
 from fake_servers.records import Outcome
 from fake_servers.service import Service
 
@@ -25,11 +25,15 @@ _LONGEST_CLEANUP: Final = 0.25
 class LoopHost:
     """Serves in the running loop, so that the server shares its clock, virtual or not."""
 
-    def __init__(self, service: Service, listening: socket.socket, connect: Connect) -> None:
+    def __init__(
+        self, service: Service, listening: socket.socket, connect: Connect, unix: socket.socket | None = None
+    ) -> None:
         self._service = service
         self._loop = asyncio.get_running_loop()
         self._listener = Listener(listening, service, self._loop, connect)
-        self._listener.open()
+        self._listeners = _all_listeners(self._listener, unix, service, self._loop)
+        for listener in self._listeners:
+            listener.open()
         self.thread_id: int | None = threading.get_ident()
 
     def call(self, action: Callable[[Listener], Result]) -> Result:
@@ -38,20 +42,24 @@ class LoopHost:
 
     async def stop(self) -> None:
         """Close everything, and wait until what was in progress has cleaned up."""
-        await _wind_up(self._service, self._listener)
+        await _wind_up(self._service, self._listeners)
 
 
 class ThreadHost:
     """Serves in a thread of its own, on uvloop where that is installed."""
 
-    def __init__(self, service: Service, listening: socket.socket, connect: Connect) -> None:
+    def __init__(
+        self, service: Service, listening: socket.socket, connect: Connect, unix: socket.socket | None = None
+    ) -> None:
         self._service = service
         self._loop = _new_loop()
         self._listener = Listener(listening, service, self._loop, connect)
+        self._listeners = _all_listeners(self._listener, unix, service, self._loop)
         self._thread = threading.Thread(target=self._run, name=f"fake-server-{listening.getsockname()[1]}", daemon=True)
         self._thread.start()
         self.thread_id: int | None = self._thread.ident
-        self.call(Listener.open)
+        for listener in self._listeners:
+            self.call(lambda _, opened=listener: opened.open())  # type: ignore[misc]
 
     def call(self, action: Callable[[Listener], Result]) -> Result:
         """Do something in the server's loop, and wait for its result.
@@ -94,7 +102,7 @@ class ThreadHost:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
-            self._loop.run_until_complete(_wind_up(self._service, self._listener))
+            self._loop.run_until_complete(_wind_up(self._service, self._listeners))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
@@ -106,9 +114,16 @@ class ThreadHost:
         return "" if frame is None else f"at {frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-async def _wind_up(service: Service, listener: Listener) -> None:
+def _all_listeners(
+    listener: Listener, unix: socket.socket | None, service: Service, loop: asyncio.AbstractEventLoop
+) -> tuple[Listener, ...]:
+    return (listener,) if unix is None else (listener, UnixListener(unix, service, loop))
+
+
+async def _wind_up(service: Service, listeners: tuple[Listener, ...]) -> None:
     """Stop serving: no connection, task or socket stays behind."""
-    await listener.close()
+    for listener in listeners:
+        await listener.close()
     service.wind_up()
     for connection in tuple(service.connections):
         connection.abort(Outcome.SERVER_STOPPED)

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
+import stat
 import sys
 from collections.abc import Callable
 from typing import Final
 
 from fake_servers.engine import ServerConnection
-from fake_servers.errors import FakeServerError
+from fake_servers.errors import FakeServerError, ScenarioError
 from fake_servers.faults import AtListener, Refuse
 from fake_servers.service import Service
 
-__all__ = ["Connect", "Listener", "listen"]
+__all__ = ["Connect", "Listener", "UnixListener", "listen", "listen_unix"]
 
 BACKLOG: Final = 4096
 Connect = Callable[[Service, tuple[str, int], asyncio.AbstractEventLoop], ServerConnection]
 
 _ACCEPTS_AT_ONCE: Final = 64
 _PAUSE_WITHOUT_DESCRIPTORS: Final = 0.1
+_LONGEST_PATH: Final = 107 if sys.platform.startswith("linux") else 103  # unix(7): sun_path, less its final zero
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -38,6 +41,8 @@ def listen(address: str, port: int) -> socket.socket:
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Accepted sockets inherit it; asyncio sets it only where a socket names its protocol.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             listening.bind((address, chosen))
             listening.listen(BACKLOG)
         except OSError as error:
@@ -48,6 +53,43 @@ def listen(address: str, port: int) -> socket.socket:
             listening.setblocking(False)
             return listening
     raise AssertionError("unreachable")
+
+
+def listen_unix(path: str) -> socket.socket:
+    """Bind and listen on the path of a unix socket; the path of a socket that nobody listens on is taken over.
+
+    Raises:
+        ScenarioError: the path is empty or longer than the platform's limit.
+        FakeServerError: the path is in use, or can't be made.
+    """
+    size = len(os.fsencode(path))
+    if not 0 < size <= _LONGEST_PATH or "\0" in path:
+        raise ScenarioError(
+            f"unix_socket={path!r} has {size} bytes; allowed are 1 to {_LONGEST_PATH}, as in '/tmp/docker.sock'"
+        )
+    _remove_stale(path)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening.bind(path)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise FakeServerError(f"can't listen on {path}: {error.strerror}") from error
+    listening.setblocking(False)
+    return listening
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket that a process has left behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            with contextlib.suppress(OSError):
+                if stat.S_ISSOCK(os.lstat(path).st_mode):
+                    os.unlink(path)
+        except OSError:
+            return
 
 
 def _free_port(address: str) -> int:
@@ -69,7 +111,7 @@ class Listener:
         self._service = service
         self._connect = connect
         self._loop = loop
-        self._name: tuple[str, int] = listening.getsockname()
+        self._name = listening.getsockname()
         self._filler: socket.socket | None = None
         self._filler_name: tuple[str, int] | None = None
         self._accepted = 0
@@ -178,3 +220,23 @@ class Listener:
         if self._filler is not None:
             self._filler.close()
             self._filler = None
+
+
+class UnixListener(Listener):
+    """Accepts connections on a unix socket, whose clients have no address and are numbered. It meets no faults."""
+
+    def __init__(self, listening: socket.socket, service: Service, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(listening, service, loop, ServerConnection)  # TLS is for TCP
+        self._welcomed = 0
+
+    async def close(self) -> None:
+        await super().close()
+        with contextlib.suppress(OSError):  # somebody else may have removed it
+            os.unlink(self._name)
+
+    def meet_faults(self) -> None:
+        """The listener's faults concern TCP only."""
+
+    def _welcome(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
+        self._welcomed += 1
+        super()._welcome(accepted, ("unix", self._welcomed))

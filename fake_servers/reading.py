@@ -42,9 +42,12 @@ class RequestReader:
         "_headers",
         "_in_head",
         "_intercept",
+        "_is_chunked",
+        "_length",
         "_mixed",
         "_next_fault",
         "_over",
+        "_owed",
         "_parser",
         "_reading",
         "_too_long",
@@ -70,6 +73,9 @@ class RequestReader:
         self._in_head = False
         self._expects = False
         self._too_long = False
+        self._is_chunked = False
+        self._length = 0
+        self._owed = 0
         self._over = False
         self._deaf = False
 
@@ -95,6 +101,10 @@ class RequestReader:
         """A fault acts between exchanges."""
         raise NotImplementedError
 
+    def _offered(self, rest: bytes) -> bool:
+        """An offer to switch protocols was read: return whether what came behind it is kept until it is answered."""
+        raise NotImplementedError
+
     def abort(self, outcome: Outcome) -> None:
         """Close at once, whatever is going on."""
         raise NotImplementedError
@@ -106,7 +116,8 @@ class RequestReader:
             fault, self._next_fault = self._next_fault, None
             self._meet(fault)
         self._in_head = not self._deaf
-        self._expects = self._too_long = False
+        self._expects = self._too_long = self._is_chunked = False
+        self._length = 0
         self._head_blocks = 1 - self._fed if self._mixed else 0
         self._url = b""
         self._headers = []
@@ -120,7 +131,10 @@ class RequestReader:
         if length == 6 and name.lower() == b"expect":
             self._expects = value.lower() == b"100-continue"
         elif length == 14 and name.lower() == b"content-length":
-            self._too_long = value.isdigit() and int(value) > self.service.limits.body
+            self._length = int(value) if value.isdigit() else 0
+            self._too_long = self._length > self.service.limits.body
+        elif length == 17 and name.lower() == b"transfer-encoding":
+            self._is_chunked = True
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -151,8 +165,12 @@ class RequestReader:
             self._refuse_head()
         elif self._too_long:
             self._refuse(413, f"a body of over {service.limits.body} bytes is not taken")
-        elif plan is not None or self._expects:
-            self._head_arrived(self._reading)
+        elif parser.should_upgrade() and self._is_chunked:
+            self._refuse(411, "a body that comes with an offer to switch protocols must have a Content-Length")
+        else:
+            self._owed = self._length if parser.should_upgrade() else 0
+            if plan is not None or self._expects:
+                self._head_arrived(self._reading)
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
@@ -161,6 +179,8 @@ class RequestReader:
             self._refuse(413, f"a body of over {self.service.limits.body} bytes is not taken")
 
     def on_message_complete(self) -> None:
+        if self._owed:  # the parser takes an offer to switch protocols for the end of the request
+            return
         self._mixed = True
         turn = self._reading
         if turn is None:
@@ -184,10 +204,7 @@ class RequestReader:
     def _feed(self, data: bytes) -> None:
         self._fed = len(data)
         self._mixed = False
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
-            self._stumble(data, error)
+        self._parse(data)
         if self._reading is not None and not self._reading.entry.number:
             self.service.recorder.begun(self._reading.entry)
         if self._in_head:
@@ -196,12 +213,36 @@ class RequestReader:
             if max(self._head_blocks, self._head_size) > self.service.limits.head:
                 self._refuse_head()
 
+    def _parse(self, data: bytes) -> None:
+        if self._owed:
+            data = self._read_owed(data)
+            if self._owed or self._offered(data):
+                return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+            self._stumble(data, error)
+
+    def _read_owed(self, data: bytes) -> bytes:
+        """Read the body of a request that offers to switch protocols; return what comes behind it."""
+        body, rest = data[: self._owed], data[self._owed :]
+        self._owed -= len(body)
+        if body:
+            self.on_body(body)
+        if not self._owed:
+            self.on_message_complete()
+        return rest
+
     def _stumble(self, data: bytes, error: Exception) -> None:
         """Deal with what stopped the parser."""
         while isinstance(error, httptools.HttpParserUpgrade):
-            # An offer to switch protocols may be ignored (RFC 9110, section 7.8).
+            # An offer to switch protocols may be ignored (RFC 9110, section 7.8): then what follows is HTTP.
             data = data[error.args[0] :]
             self._parser = httptools.HttpRequestParser(self)
+            if self._owed:
+                data = self._read_owed(data)
+            if self._owed or self._offered(data):
+                return
             try:
                 self._parser.feed_data(data)
             except (httptools.HttpParserUpgrade, httptools.HttpParserError) as another:
@@ -232,6 +273,7 @@ class RequestReader:
             self.service.recorder.begun(turn.entry)
         self._reading = None
         self._in_head = False
+        self._owed = 0
         self._deaf = True
         self._intercept = self._discard
         turn.request.keep_alive = False

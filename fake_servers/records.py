@@ -46,12 +46,12 @@ class Progress(Word):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """One accepted TCP connection.
+    """One accepted connection.
 
-    Instants are seconds on the server's clock; ``peer`` is the client's address and port; ``exchanges``
-    counts the requests that came on it; ``bytes_in`` and ``bytes_out`` are as the server saw them. It is closed
-    when either side has sent FIN or RST, and abandoned while the server has closed it and its client still holds
-    it, in CLOSE_WAIT.
+    Instants are seconds on the server's clock; ``peer`` is the client's address and port, on a unix socket
+    ``"unix"`` and a running number; ``exchanges`` counts the requests that came on it; ``bytes_in`` and
+    ``bytes_out`` are as the server saw them. It is closed when either side has sent FIN or RST, and abandoned
+    while the server has closed it and its client still holds it, in CLOSE_WAIT.
     """
 
     number: int

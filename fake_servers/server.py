@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from fake_servers.hosts import LoopHost, ThreadHost
 from fake_servers.http import Request, Response
 from fake_servers.latency import Latency
 from fake_servers.ledger import Ledger
-from fake_servers.listener import Connect, Listener, listen
+from fake_servers.listener import Connect, Listener, listen, listen_unix
 from fake_servers.recorder import ConnectionEntry, ExchangeEntry, Recorder
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.scenario import Injection, Scenario, ScenarioRun
@@ -72,6 +73,7 @@ class FakeServer:
         tls: whether to speak HTTPS, with a certificate for ``address`` and localhost that an authority of
             this process has signed: see `ca_path`.
         limits: sizes beyond which requests are refused.
+        unix_socket: the path of a unix socket to listen on as well; it is removed on stop.
 
     Raises:
         ScenarioError: an argument is out of range.
@@ -89,6 +91,7 @@ class FakeServer:
         time_scale: float = 1.0,
         tls: bool = False,
         limits: Limits | None = None,
+        unix_socket: str | os.PathLike[str] | None = None,
     ) -> None:
         if host not in {None, "thread", "loop"}:
             raise ScenarioError(f"host={host!r} is not known; allowed are 'thread' and 'loop', as in host='thread'")
@@ -105,6 +108,7 @@ class FakeServer:
         if tls:
             certificates.right(address)
             self._connect = partial(TlsConnection, address=address)
+        self._unix_socket = None if unix_socket is None else os.fspath(unix_socket)
         self._host_kind = host
         self._host: ThreadHost | LoopHost | None = None
         self._first_scenario = Scenario(seed=seed) if scenario is None else scenario
@@ -254,6 +258,11 @@ class FakeServer:
         return self._port
 
     @property
+    def unix_socket(self) -> str | None:
+        """The path of the unix socket that it listens on as well, if any."""
+        return self._unix_socket
+
+    @property
     def url(self) -> str:
         """Where it is reached, without a slash at the end.
 
@@ -349,12 +358,17 @@ class FakeServer:
         if self._host is not None:
             raise FakeServerError(f"the server is running already, at {self.url}")
         listening = listen(self._address, self._port)
+        try:
+            unix = None if self._unix_socket is None else listen_unix(self._unix_socket)
+        except Exception:
+            listening.close()
+            raise
         self._port = listening.getsockname()[1]
         self._recorder.clock = clock
         self.open_at_stop = ()
         for observe in observers:
             observe(self)
-        self._host = host(self._service, listening, self._connect)
+        self._host = host(self._service, listening, self._connect, unix)
         self.ledger._loop_thread = self._host.thread_id
         self.started_at = time.monotonic()
         _started.add(self)

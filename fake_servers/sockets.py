@@ -9,9 +9,10 @@ import struct
 import sys
 from typing import Final
 
-__all__ = ["end_sending", "reset_on_close", "unsent"]
+__all__ = ["end_sending", "reset_on_close", "unread", "unsent"]
 
 _SIOCOUTQNSD: Final = 0x894B  # Linux, tcp(7): bytes in the send queue that were not sent yet
+_SIOCOUTQ: Final = 0x5411  # Linux, unix(7) and tcp(7): bytes that the other side has not read, or not acknowledged
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
@@ -40,13 +41,47 @@ def unsent(transport: asyncio.Transport) -> int:
     """How many written bytes have not left this host's send queues, as far as the platform tells."""
     waiting = transport.get_write_buffer_size()
     borrowed = _borrow(transport)
-    if waiting or borrowed is None or not sys.platform.startswith("linux"):
+    if borrowed is None:
         return waiting
+    is_tcp, descriptor = borrowed.family == socket.AF_INET, borrowed.detach()
+    if waiting or not is_tcp or not sys.platform.startswith("linux"):
+        return waiting
+    return _queue_size(descriptor, _SIOCOUTQNSD)
+
+
+def unread(transport: asyncio.Transport) -> int:
+    """How many sent bytes the client has not read, where it is on this host and the platform tells; else 0."""
+    borrowed = _borrow(transport)
+    if borrowed is None:
+        return 0
+    is_tcp, descriptor = borrowed.family == socket.AF_INET, borrowed.detach()
+    if not sys.platform.startswith("linux"):
+        return 0
+    if not is_tcp:
+        return _queue_size(descriptor, _SIOCOUTQ)
+    return _received_by(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+
+
+def _queue_size(descriptor: int, queue: int) -> int:
     import fcntl
 
-    answer = fcntl.ioctl(borrowed.fileno(), _SIOCOUTQNSD, b"\0\0\0\0")
-    borrowed.detach()
-    return int(struct.unpack("i", answer)[0])
+    return int(struct.unpack("i", fcntl.ioctl(descriptor, queue, b"\0\0\0\0"))[0])
+
+
+def _received_by(local: tuple[str, int], remote: tuple[str, int]) -> int:
+    """How many bytes wait in the receive queue of a socket of this host (proc(5), /proc/net/tcp)."""
+    wanted = [_in_proc(*local), _in_proc(*remote)]
+    try:
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            rows = (line.split() for line in table)
+            found = next((row[4] for row in rows if row[1:3] == wanted), "0:0")
+    except OSError:
+        return 0
+    return int(found.partition(":")[2], 16)
+
+
+def _in_proc(address: str, port: int) -> str:
+    return f"{struct.unpack('=I', socket.inet_aton(address))[0]:08X}:{port:04X}"
 
 
 def _borrow(transport: asyncio.Transport) -> socket.socket | None:

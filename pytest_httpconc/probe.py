@@ -7,6 +7,7 @@ port tells which socket it was.
 
 from __future__ import annotations
 
+import http.client
 import socket
 import sys
 import sysconfig
@@ -67,6 +68,7 @@ class Opening:
             not block.
         in_loop: whether an event loop was running in the thread.
         thread: the thread that connected.
+        speaks_http: whether it was opened through a library, and not by the user's own hands.
     """
 
     places: tuple[tuple[str, int, str], ...]
@@ -75,6 +77,7 @@ class Opening:
     timeout: float | None
     in_loop: bool
     thread: int
+    speaks_http: bool
 
     @property
     def blocks_loop(self) -> bool:
@@ -247,17 +250,18 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     found = _by_address.get(address[:2]) if isinstance(address, tuple) else None
     watch = None if found is None else found()
     if watch is not None and isinstance(sock, socket.socket):
-        if watch.would_wait_for_itself(sock):
+        opening = _opening(sock, sys._getframe(1))
+        if opening.speaks_http and watch.would_wait_for_itself(sock):
             raise ScenarioError(
                 "a blocking client can't be used in the loop that its server runs in: each would wait for the other. "
                 "Use an async client, or a server in a thread: 'with' in place of 'async with', or host='thread'"
             )
-        watch.expect(_opening(sock, sys._getframe(1)))
+        watch.expect(opening)
 
 
 def _opening(sock: socket.socket, frame: FrameType | None) -> Opening:
     places: list[tuple[str, int, str]] = []
-    library = ""
+    library, speaks_http = "", False
     for _ in range(_MOST_FRAMES):
         if frame is None or len(places) == _MOST_PLACES:
             break
@@ -269,8 +273,10 @@ def _opening(sock: socket.socket, frame: FrameType | None) -> Opening:
             break
         elif not places:
             library = package or library
+            speaks_http = speaks_http or bool(package) or code.co_filename == http.client.__file__
         frame = frame.f_back
-    return Opening(tuple(places), library, ref(sock), sock.gettimeout(), _get_running_loop() is not None, get_ident())
+    in_loop = _get_running_loop() is not None
+    return Opening(tuple(places), library, ref(sock), sock.gettimeout(), in_loop, get_ident(), speaks_http)
 
 
 def _name(code: CodeType) -> str:

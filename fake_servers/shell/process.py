@@ -13,6 +13,7 @@ from fake_servers.shell.filesystem import File, Filesystem, NullDevice, absolute
 from fake_servers.shell.syntax import ShellError
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
+INPUT_LIMIT = 1024 * 1024
 WORK_LIMIT = 64 * 1024 * 1024
 KILLED = 137  # the status of a process that the kernel's out-of-memory killer ended
 
@@ -58,6 +59,9 @@ class Source(Protocol):
     async def read(self) -> bytes:
         """All that is left, once its writer has finished."""
 
+    async def part(self) -> bytes:
+        """What can be read next; nothing at the end."""
+
 
 @dataclass(slots=True)
 class Capture:
@@ -93,6 +97,10 @@ class Pipe:
         self.data.clear()
         return data
 
+    async def part(self) -> bytes:
+        """All at once: its writer runs to its end first."""
+        return await self.read()
+
 
 @dataclass(slots=True)
 class Input:
@@ -104,6 +112,68 @@ class Input:
         """Everything the first time, nothing after that."""
         data, self.data = self.data, b""
         return data
+
+    async def part(self) -> bytes:
+        """Everything at once."""
+        return await self.read()
+
+
+@dataclass(slots=True)
+class Incoming:
+    """Input that arrives while it is read: what a client sends to a command."""
+
+    data: bytearray = field(default_factory=bytearray)
+    closed: bool = False
+    _waiting: asyncio.Future[None] | None = None
+    _full: asyncio.Future[None] | None = None
+
+    def write(self, data: bytes) -> None:
+        """Let the reader have some bytes; behind the end they are dropped."""
+        if not self.closed:
+            self.data += data
+            self._wake()
+
+    def close(self) -> None:
+        """No more will come."""
+        self.closed = True
+        self._wake()
+
+    async def drain(self) -> None:
+        """Wait while more than `INPUT_LIMIT` bytes wait to be read."""
+        while len(self.data) > INPUT_LIMIT and not self.closed:
+            self._full = asyncio.get_running_loop().create_future()
+            await self._full
+
+    def _wake(self) -> None:
+        for future in (self._waiting, self._full):
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    async def part(self) -> bytes:
+        """What has arrived, once there is something; nothing at the end."""
+        while not (self.data or self.closed):
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        data = bytes(self.data)
+        self.data.clear()
+        self._wake()
+        return data
+
+    async def read(self) -> bytes:
+        """Everything up to the end."""
+        parts = bytearray()
+        while data := await self.part():
+            parts += data
+        return bytes(parts)
+
+    async def line(self) -> bytes:
+        """The next line with its end; the last may have none, nor one of over `INPUT_LIMIT`; at the end, nothing."""
+        kept = bytearray()
+        while b"\n" not in kept and len(kept) <= INPUT_LIMIT and (data := await self.part()):
+            kept += data
+        line, newline, rest = kept.partition(b"\n")
+        self.data[:0] = rest
+        return bytes(line + newline)
 
 
 @dataclass(frozen=True, slots=True)

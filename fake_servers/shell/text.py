@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from fake_servers.shell.process import Process
 
 _CAT = Syntax("cat", "n", long={"--number": "n"})
 _WC = Syntax("wc", "lwcm", long={"--lines": "l", "--words": "w", "--bytes": "c", "--chars": "m"})
-_ENDS = {name: Syntax(name, "q", "nc") for name in ("head", "tail")}
+_ENDS = {"head": Syntax("head", "q", "nc"), "tail": Syntax("tail", "qfF", "nc")}
 _COUNT = re.compile(r"([-+]?)([0-9]{1,18})")
 
 
@@ -28,6 +29,9 @@ async def cat(process: Process, args: list[str]) -> int:
     options, names = _CAT.parse(args)
     status, number = 0, 0
     for name in names or ["-"]:
+        if name == "-" and "n" not in options:
+            await _pass_on(process)
+            continue
         try:
             data = await _content(process, name)
         except OSError as error:
@@ -39,6 +43,12 @@ async def cat(process: Process, args: list[str]) -> int:
         process.write_bytes(numbered if "n" in options else data)
         number += len(lines)
     return status
+
+
+async def _pass_on(process: Process) -> None:
+    """Print standard input as it comes."""
+    while data := await process.stdin.part():
+        process.write_bytes(data)
 
 
 async def wc(process: Process, args: list[str]) -> int:
@@ -141,6 +151,8 @@ def _end_command(command: str, select: Callable[[bytes, _Amount], bytes]) -> Com
                 process.write(f"{separator}==> {'standard input' if name == '-' else name} <==\n")
                 separator = "\n"
             process.write_bytes(select(data, amount))
+        if options.keys() & {"f", "F"}:
+            await process.sleep(math.inf)  # what is appended from now on is not followed
         return status
 
     return run
