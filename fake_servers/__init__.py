@@ -6,6 +6,7 @@ from fake_servers.errors import FakeServerError, ScenarioError
 from fake_servers.faults import Moment
 from fake_servers.http import Request, Response, Stream, Tunnel
 from fake_servers.ledger import Connection, Exchange, Ledger
+from fake_servers.llm import FakeLLMServer
 from fake_servers.scenario import Injection, Scenario
 from fake_servers.server import FakeServer
 
@@ -13,6 +14,7 @@ __all__ = [
     "Connection",
     "Exchange",
     "FakeDockerServer",
+    "FakeLLMServer",
     "FakeServer",
     "FakeServerError",
     "Injection",

@@ -10,7 +10,8 @@ from contextlib import aclosing
 from typing import Final, NamedTuple, Protocol
 
 from fake_servers.faults import AtMoment, Fault, HalfClose, Malformed, Moment, Paced, Substitute, WrongLength
-from fake_servers.http import Request, Response, Tunnel
+from fake_servers.garbling import close
+from fake_servers.http import Request, Response, Stream, Tunnel
 from fake_servers.recorder import ExchangeEntry
 from fake_servers.scenario import Plan
 from fake_servers.service import Answer, Service
@@ -81,6 +82,15 @@ async def serve(outlet: Outlet, turn: Turn, result: Answer | Awaitable[Answer] |
         if acts_at(fault, moment) and await outlet.suffer(fault):
             return
     answer = await _answer(outlet, turn, fault, result)
+    try:
+        await _deliver(outlet, turn, answer)
+    finally:
+        await _release(answer)
+
+
+async def _deliver(outlet: Outlet, turn: Turn, answer: Answer) -> None:
+    plan = turn.plan
+    fault = None if plan is None else plan.fault
     if plan is not None:
         await _linger(outlet.service, plan)
     if outlet.is_over:  # the handler was cancelled, and answered all the same
@@ -98,6 +108,14 @@ async def serve(outlet: Outlet, turn: Turn, result: Answer | Awaitable[Answer] |
     delivery = _Delivery(outlet, turn, answer, fault)
     if await delivery.run():
         outlet.finished(turn, delivery.fault if _outlasts(delivery.fault) else None)
+
+
+async def _release(answer: Answer) -> None:
+    """Close what an answer's body comes from, although perhaps nothing was ever taken from it."""
+    if isinstance(answer, Stream):
+        await close(answer.chunks)
+    elif isinstance(answer, Tunnel):
+        await close(answer.parts)
 
 
 async def _answer(outlet: Outlet, turn: Turn, fault: Fault | None, result: Answer | Awaitable[Answer] | None) -> Answer:
