@@ -9,7 +9,17 @@ from fake_servers.llm.tokens import digest
 from fake_servers.validation import Invalid
 from fake_servers.words import Word
 
-__all__ = ["Provider", "Refused", "body_of_error", "error_response", "invalid", "provider_of", "request_id"]
+__all__ = [
+    "Provider",
+    "Refused",
+    "body_of_error",
+    "error_response",
+    "id_header",
+    "invalid",
+    "provider_of",
+    "refusal",
+    "request_id",
+]
 
 _OPENAI_CODES: Final = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _OPENAI_TYPES: Final = {403: "permission_error", 409: "conflict_error", 408: "timeout_error", 429: "rate_limit_error"}
@@ -76,6 +86,12 @@ def error_response(
     if provider is Provider.ANTHROPIC:
         body["request_id"] = request_id(request)
     return Response.json(body, status=status, headers=id_header(request))
+
+
+def refusal(request: Request, refused: Refused) -> Response:
+    """The answer to a request that is refused."""
+    answer = error_response(request, refused.status, refused.message, param=refused.param, code=refused.code)
+    return answer.with_headers(refused.headers)
 
 
 def id_header(request: Request) -> dict[str, str]:

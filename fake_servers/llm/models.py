@@ -10,7 +10,7 @@ from fake_servers.llm.errors import Provider, Refused
 from fake_servers.llm.openrouter import INPUT_PRICE, OUTPUT_PRICE
 from fake_servers.llm.orders import EPOCH
 
-__all__ = ["Models"]
+__all__ = ["Models", "described"]
 
 _DEFAULT: Final = (
     *("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "text-embedding-3-small", "text-embedding-3-large"),

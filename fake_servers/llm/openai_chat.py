@@ -22,7 +22,7 @@ from fake_servers.llm.reading import (
 from fake_servers.llm.sse import DONE, data
 from fake_servers.validation import Field
 
-__all__ = ["OpenAIChat", "usage"]
+__all__ = ["FLAG_AND_NUMBERS", "MOST", "RANGES", "OpenAIChat", "usage", "wants_usage"]
 
 FLAG_AND_NUMBERS: Final = (
     Field("stream", bool, False),

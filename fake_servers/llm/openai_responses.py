@@ -60,7 +60,7 @@ class OpenAIResponses(Dialect):
 
     def whole(self, reply: Reply) -> dict[str, Any]:
         state = "incomplete" if _reason(reply) else "completed"
-        return response(reply, state, [_item(reply, index, "completed") for index in range(len(_parts(reply)))])
+        return _response(reply, state, [_item(reply, index, "completed") for index in range(len(_parts(reply)))])
 
     def events(self, reply: Reply) -> Iterator[Part]:
         number = 0
@@ -116,7 +116,7 @@ def _reason(reply: Reply) -> str | None:
     return {"length": "max_output_tokens", "content_filter": "content_filter"}.get(reply.answers[0].finish)
 
 
-def response(reply: Reply, state: str, output: list[dict[str, Any]]) -> dict[str, Any]:
+def _response(reply: Reply, state: str, output: list[dict[str, Any]]) -> dict[str, Any]:
     """The response object, in one of its states."""
     order, ended = reply.order, state in {"completed", "incomplete"}
     return {
@@ -173,8 +173,8 @@ def _content(text: str) -> dict[str, Any]:
 
 def _values(reply: Reply) -> Iterator[dict[str, Any] | None]:
     """The events before they are numbered."""
-    yield {"type": "response.created", "response": response(reply, "in_progress", [])}
-    yield {"type": "response.in_progress", "response": response(reply, "in_progress", [])}
+    yield {"type": "response.created", "response": _response(reply, "in_progress", [])}
+    yield {"type": "response.in_progress", "response": _response(reply, "in_progress", [])}
     for index, part in enumerate(_parts(reply)):
         added = {"type": "response.output_item.added", "output_index": index}
         yield {**added, "item": _item(reply, index, "in_progress")}

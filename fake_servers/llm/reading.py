@@ -11,7 +11,21 @@ from fake_servers.llm.orders import Tool
 from fake_servers.llm.tokens import count
 from fake_servers.validation import Field, Invalid, read
 
-__all__ = ["Place", "decode", "fields", "last_question", "read_messages", "stops", "text_of", "tool_named", "wrong"]
+__all__ = [
+    "Place",
+    "decode",
+    "fields",
+    "last_question",
+    "missing",
+    "read_messages",
+    "read_tool",
+    "read_tools",
+    "size_of",
+    "stops",
+    "text_of",
+    "tool_named",
+    "wrong",
+]
 
 Place = tuple[str | int, ...]
 

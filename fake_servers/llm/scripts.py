@@ -13,7 +13,7 @@ from fake_servers.http import Request
 from fake_servers.llm.orders import Finish, Order
 from fake_servers.routing import Pattern
 
-__all__ = ["Script", "ToolCall", "check_count", "read_calls"]
+__all__ = ["Match", "Script", "ToolCall", "check_count", "read_calls"]
 
 Match = str | re.Pattern[str]
 #: A tool's name, and its arguments: an object, or a text that is sent as it is, JSON or not.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -14,25 +12,23 @@ from fake_servers.errors import ScenarioError
 from fake_servers.http import Request, Response, Stream
 from fake_servers.latency import Latency
 from fake_servers.llm.access import Access
-from fake_servers.llm.answers import compose
 from fake_servers.llm.anthropic import AnthropicMessages, input_tokens
 from fake_servers.llm.dialect import Dialect
 from fake_servers.llm.embeddings import Embeddings
-from fake_servers.llm.errors import Refused, error_response, id_header, invalid, provider_of
+from fake_servers.llm.errors import Refused, error_response, id_header, invalid, provider_of, refusal
+from fake_servers.llm.generation import Generation, Rules
 from fake_servers.llm.limits import RateLimits
 from fake_servers.llm.models import Models, described
 from fake_servers.llm.openai_chat import OpenAIChat
 from fake_servers.llm.openai_completions import OpenAICompletions
 from fake_servers.llm.openai_responses import OpenAIResponses
 from fake_servers.llm.openrouter import OpenRouterChat
-from fake_servers.llm.orders import Finish, Order, Reply
-from fake_servers.llm.pacing import Lease, Pace, PacedEvents, Speed
+from fake_servers.llm.orders import Finish
+from fake_servers.llm.pacing import Speed
 from fake_servers.llm.reading import decode
 from fake_servers.llm.scripts import Match, Script, ToolCall, check_count, read_calls
-from fake_servers.llm.sse import CONTENT_TYPE
-from fake_servers.llm.tokens import seeded
 from fake_servers.server import FakeServer
-from fake_servers.slots import Slots
+from fake_servers.slots import Slot, Slots
 from fake_servers.validation import Invalid
 
 __all__ = ["FakeLLMServer"]
@@ -90,20 +86,18 @@ class FakeLLMServer(FakeServer):
         if not isinstance(slowdown, (int, float)) or isinstance(slowdown, bool) or not 0 <= slowdown < math.inf:
             raise ScenarioError(f"slowdown={slowdown!r} is out of range; allowed are numbers from 0 up, as in 0.1")
         check_count("tokens", tokens)
-        self._speed = Speed(latency.of(ttft), latency.of(itl), slowdown)
+        speed = Speed(latency.of(ttft), latency.of(itl), slowdown)
         self._slot_count = _slot_count(max_num_seqs, single_threaded)
         self._per_minute = (requests_per_minute, tokens_per_minute)
-        self._access = Access(api_keys)
-        self._models = Models(models)
         self._first_tokens = tokens
         super().__init__(**options)
-        self._begin_anew()
+        self._rules = Rules(Access(api_keys), Models(models), speed, self._service.sleep)
+        self._generation = self._begun_anew()
 
-    def _begin_anew(self) -> None:
-        self._scripts: tuple[Script, ...] = ()
-        self._tokens = self._first_tokens
-        self._slots = Slots(self._slot_count, name="max_num_seqs")
-        self._limits = RateLimits(*self._per_minute, time_scale=self._service.time_scale)
+    def _begun_anew(self) -> Generation:
+        slots = Slots(self._slot_count, name="max_num_seqs")
+        limits = RateLimits(*self._per_minute, time_scale=self._service.time_scale)
+        return Generation(self._rules, slots, limits, tokens=self._first_tokens, seed=self.scenario.seed)
 
     def _set_up(self) -> None:
         for on, dialect in _DIALECTS.items():
@@ -165,7 +159,7 @@ class FakeLLMServer(FakeServer):
             after_events=after_events,
             times=times,
         )
-        self._scripts = (*self._scripts, script)
+        self._generation.scripts = (*self._generation.scripts, script)
 
     def generate(self, tokens: int | None) -> None:
         """From now on, answer what no script means with seeded text of this length; None for the echo.
@@ -174,94 +168,42 @@ class FakeLLMServer(FakeServer):
             ScenarioError: it is no length.
         """
         check_count("tokens", tokens)
-        self._tokens = tokens
+        self._generation.tokens = tokens
 
     @property
     def running(self) -> int:
         """How many requests have a slot."""
-        return self._slots.taken
+        return self._generation.slots.taken
 
     @property
     def queued(self) -> int:
         """How many requests wait for one."""
-        return self._slots.waiting
+        return self._generation.slots.waiting
 
     def _forget(self, *arguments: Any) -> None:
         super()._forget(*arguments)
-        self._begin_anew()
+        self._generation = self._begun_anew()
 
     def _describe_error(self, request: Request, status: int, message: str) -> Response:
         return error_response(request, status, message)
 
-    # -- requests for tokens ------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------------------
 
-    def _generating(self, dialect: Dialect) -> Callable[[Request], Any]:
-        async def generate(request: Request) -> Response | Stream:
-            try:
-                reply, script = self._reply(dialect, request)
-                headers = self._limits.admit(reply.total_tokens, asyncio.get_running_loop().time(), dialect.provider)
-            except Refused as refused:
-                return _refusal(request, refused)
-            return await self._perform(dialect, request, reply, script, headers | id_header(request))
+    def _generating(self, dialect: Dialect) -> Callable[[Request], Awaitable[Response | Stream]]:
+        return lambda request: self._generation.answer(dialect, request, self._has_slot)
 
-        return generate
-
-    def _reply(self, dialect: Dialect, request: Request) -> tuple[Reply, Script | None]:
-        """The reply to a request, and the script that it follows.
-
-        Raises:
-            Refused: it is to be answered with an error.
-        """
-        self._access.check(request)
-        try:
-            order = dialect.read(decode(request))
-        except Invalid as problem:
-            raise invalid(provider_of(request), problem) from None
-        self._models.check(order.model)
-        script = self._script_for(request, order)
-        if script is not None and script.status is not None and (script.after_events is None or not order.stream):
-            raise Refused(script.status, script.message_of_error)
-        seed = self.scenario.seed
-        answers = compose(order, script, tokens=self._tokens, seed=seed)
-        return Reply(order, answers, key=f"{seed}/{_number(request)}"), script
-
-    def _script_for(self, request: Request, order: Order) -> Script | None:
-        script = next((script for script in self._scripts if script.means(request, order)), None)
-        if script is not None:
-            script.acted += 1
-        return script
-
-    async def _perform(
-        self, dialect: Dialect, request: Request, reply: Reply, script: Script | None, headers: dict[str, str]
-    ) -> Response | Stream:
-        slots = self._slots
-        slot = await slots.take()
-        lease = Lease(slots, slot)
+    def _has_slot(self, request: Request, slot: Slot) -> None:
         self.begins(request, waited=slot.waited)
-        pace = Pace(self._speed, slots, seeded(reply.key, "pace"), self._service.sleep)
-        if reply.order.stream:
-            events = pace.events(dialect.events(reply))
-            if script is not None and script.after_events is not None:
-                events = _failing(events, dialect, reply, script)
-            return Stream(PacedEvents(events, lease), headers=headers, content_type=CONTENT_TYPE)
-        try:
-            for _ in range(reply.steps):
-                await pace.step()
-        finally:
-            lease.end()
-        return Response.json(dialect.whole(reply), headers=headers)
-
-    # -- other requests -----------------------------------------------------------------------------------
 
     def _answering(self, answer: Callable[[Request], dict[str, Any]]) -> Callable[[Request], Response]:
         def respond(request: Request) -> Response:
             try:
-                self._access.check(request)
+                self._rules.access.check(request)
                 return Response.json(answer(request), headers=id_header(request))
             except Refused as refused:
-                return _refusal(request, refused)
+                return refusal(request, refused)
             except Invalid as problem:
-                return _refusal(request, invalid(provider_of(request), problem))
+                return refusal(request, invalid(provider_of(request), problem))
 
         return respond
 
@@ -269,17 +211,16 @@ class FakeLLMServer(FakeServer):
         return {"input_tokens": input_tokens(decode(request))}
 
     def _list_models(self, request: Request) -> dict[str, Any]:
-        return self._models.listed(provider_of(request))
+        return self._rules.models.listed(provider_of(request))
 
     def _describe_model(self, request: Request) -> dict[str, Any]:
         name = unquote(request.path.partition("/models/")[2])
-        self._models.check(name)
+        self._rules.models.check(name)
         return described(name, provider_of(request))
 
     def _health(self, request: Request) -> Response:
-        return Response.json(
-            {"status": "healthy", "running": self.running, "queued": self.queued, "slots": self._slots.count}
-        )
+        state = {"running": self.running, "queued": self.queued, "slots": self._generation.slots.count}
+        return Response.json({"status": "healthy", **state})
 
 
 def _slot_count(max_num_seqs: int | None, single_threaded: bool) -> int | None:
@@ -292,30 +233,3 @@ def _slot_count(max_num_seqs: int | None, single_threaded: bool) -> int | None:
             f"max_num_seqs={max_num_seqs!r} makes no sense with single_threaded=True, which is 1; leave one out"
         )
     return 1
-
-
-def _number(request: Request) -> int:
-    number: int = getattr(request.exchange, "number", 0)
-    return number
-
-
-def _refusal(request: Request, refused: Refused) -> Response:
-    answer = error_response(request, refused.status, refused.message, param=refused.param, code=refused.code)
-    return answer.with_headers(refused.headers)
-
-
-async def _failing(
-    events: AsyncGenerator[bytes, None], dialect: Dialect, reply: Reply, script: Script
-) -> AsyncGenerator[bytes, None]:
-    """The first events of a stream, and then the one that tells its failure."""
-    assert script.status is not None, "a script with after_events has a status"
-    failure = dialect.failure(reply, script.status, script.message_of_error, script.after_events or 0)
-    async with aclosing(events):
-        sent = 0
-        while sent != script.after_events:
-            try:
-                yield await events.__anext__()
-            except StopAsyncIteration:
-                return
-            sent += 1
-    yield failure

@@ -179,7 +179,7 @@ def test_anthropic_counts_tokens(post):
 def test_error_of_the_server_itself_is_in_the_same_words():
     server = FakeLLMServer().start()
     try:
-        server._access = None
+        server._generation = None
         answer = requests.post(server.url + "/v1/messages", json=BODIES["/v1/messages"])
     finally:
         server.stop()
