@@ -166,6 +166,9 @@ def _values(reply: Reply) -> Iterator[dict[str, Any] | None]:
 
 def _deltas(index: int, part: Text | Call) -> Iterator[dict[str, Any] | None]:
     kind, name = ("text_delta", "text") if isinstance(part, Text) else ("input_json_delta", "partial_json")
+    delta = {"type": "content_block_delta", "index": index}
+    if isinstance(part, Call):  # as the reference shows it, a call begins with no arguments yet
+        yield {**delta, "delta": {"type": kind, name: ""}}
     for token in part.tokens:
         yield STEP
-        yield {"type": "content_block_delta", "index": index, "delta": {"type": kind, name: token}}
+        yield {**delta, "delta": {"type": kind, name: token}}

@@ -63,6 +63,8 @@ class Generation:
             headers = self._limits.admit(reply.total_tokens, asyncio.get_running_loop().time(), dialect.provider)
         except Refused as refused:
             return refusal(request, refused)
+        if script is not None:
+            script.acted += 1
         slot = await self.slots.take()
         lease = Lease(self.slots, slot)
         begins(request, slot)
@@ -91,16 +93,14 @@ class Generation:
         self._rules.models.check(order.model)
         script = self._script_for(request, order)
         if script is not None and script.status is not None and (script.after_events is None or not order.stream):
+            script.acted += 1
             raise Refused(script.status, script.message_of_error)
         answers = compose(order, script, tokens=self.tokens, seed=self._seed)
         number = getattr(request.exchange, "number", 0)
         return Reply(order, answers, key=f"{self._seed}/{number}"), script
 
     def _script_for(self, request: Request, order: Order) -> Script | None:
-        script = next((script for script in self.scripts if script.means(request, order)), None)
-        if script is not None:
-            script.acted += 1
-        return script
+        return next((script for script in self.scripts if script.means(request, order)), None)
 
 
 def _events(dialect: Dialect, reply: Reply, script: Script | None, pace: Pace, lease: Lease) -> PacedEvents:

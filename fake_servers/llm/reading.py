@@ -74,7 +74,7 @@ def fields(body: Mapping[str, Any], known: Iterable[Field], **ranges: tuple[floa
     found = read(body, known, at=())
     for name, (low, high) in ranges.items():
         if found.get(name) is not None and not low <= found[name] <= high:
-            wrong((name,), f"Input should be from {low:g} to {high:g}")
+            wrong((name,), f"Input should be from {low} to {high}")
     return found
 
 

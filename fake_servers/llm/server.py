@@ -224,11 +224,11 @@ class FakeLLMServer(FakeServer):
 
 
 def _slot_count(max_num_seqs: int | None, single_threaded: bool) -> int | None:
-    if single_threaded not in {True, False}:
-        raise ScenarioError(f"single_threaded={single_threaded!r} is neither True nor False")
+    if not isinstance(single_threaded, bool):
+        raise ScenarioError(f"single_threaded={single_threaded!r} is neither True nor False, as it has to be")
     if not single_threaded:
         return max_num_seqs
-    if max_num_seqs not in {None, 1}:
+    if max_num_seqs is not None and max_num_seqs != 1:
         raise ScenarioError(
             f"max_num_seqs={max_num_seqs!r} makes no sense with single_threaded=True, which is 1; leave one out"
         )

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,8 +144,6 @@ def test_call_that_breaks_off_has_no_whole_arguments(server, post):
 
 def test_text_of_a_length_is_generated_alike_in_every_run():
     def answers(seed):
-        import requests
-
         with FakeLLMServer(tokens=12, seed=seed) as server, requests.Session() as session:
             body = {"model": "m", "n": 2, "messages": [{"role": "user", "content": "x"}]}
             replies = [session.post(server.url + "/v1/chat/completions", json=body) for _ in range(2)]

@@ -238,6 +238,17 @@ async def test_tokens_a_minute_are_limited(asking, alone):
     await alone(body)
 
 
+async def test_script_is_not_used_up_by_a_request_that_a_limit_refuses(asking, alone):
+    async def body():
+        server, asker = await asking(requests_per_minute=1)
+        server.script("again", text="scripted", times=1)
+        assert [(await asker.ask(question))[1] for question in ("once", "again")] == [200, 429]
+        await asyncio.sleep(60)
+        assert (await asker.ask("again"))[2]["choices"][0]["message"]["content"] == "scripted"
+
+    await alone(body)
+
+
 async def test_limits_are_told_as_anthropic_tells_them(asking, alone):
     async def body():
         _, asker = await asking(requests_per_minute=1)
