@@ -21,6 +21,7 @@ __all__ = [
     "request_id",
 ]
 
+_OPENAI_PATHS: Final = ("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/embeddings")
 _OPENAI_CODES: Final = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _OPENAI_TYPES: Final = {403: "permission_error", 409: "conflict_error", 408: "timeout_error", 429: "rate_limit_error"}
 _ANTHROPIC_TYPES: Final = {
@@ -67,6 +68,8 @@ def provider_of(request: Request) -> Provider:
     """Whose words a request is answered in: its path says so, and on shared paths ``anthropic-version``."""
     if request.path.startswith("/api/v1/"):
         return Provider.OPENROUTER
+    if request.path.startswith(_OPENAI_PATHS):
+        return Provider.OPENAI
     if request.path.startswith("/v1/messages") or "anthropic-version" in request.headers:
         return Provider.ANTHROPIC
     return Provider.OPENAI

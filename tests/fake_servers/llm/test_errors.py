@@ -70,6 +70,8 @@ def test_what_is_not_there_is_told_by_path_and_by_header(server, post):
     assert requests.get(server.url + "/v1/nope").json()["error"]["type"] == "invalid_request_error"
     by_header = requests.get(server.url + "/v1/nope", headers={"anthropic-version": "2023-06-01"})
     assert by_header.json()["error"]["type"] == "not_found_error"
+    own = requests.post(server.url + "/v1/embeddings", json={}, headers={"anthropic-version": "2023-06-01"})
+    assert own.json()["error"]["param"] == "model"
     assert requests.get(server.url + "/api/v1/nope").json()["error"]["code"] == 404
     wrong = requests.get(server.url + "/v1/messages")
     assert (wrong.status_code, wrong.headers["Allow"], wrong.json()["type"]) == (405, "POST", "error")

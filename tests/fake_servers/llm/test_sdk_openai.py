@@ -224,20 +224,6 @@ def test_post_is_sent_once_without_retries(client, server, fault):
     assert (server.ledger.count(CHAT), find_resends(server.ledger)) == (1, [])
 
 
-def test_limit_is_waited_for_as_long_as_it_takes():
-    with (
-        FakeLLMServer(requests_per_minute=60_000, tokens_per_minute=480) as server,
-        openai.OpenAI(base_url=server.url + "/v1", api_key="sk-test", max_retries=3) as client,
-    ):
-        server.generate(475)
-        ask(client)  # 5 tokens in and 475 out: all that there is
-        server.generate(3)
-        ask(client)  # 8 tokens, of which the bucket has 8 a second
-        first, refused, accepted = server.ledger.exchanges
-        assert (first.status, refused.status, accepted.status) == (200, 429, 200)
-        assert accepted.received_at - refused.ended_at >= 0.9
-
-
 @pytest.mark.asyncio
 async def test_calls_side_by_side_get_their_own_answers(server):
     async with openai.AsyncOpenAI(base_url=server.url + "/v1", api_key="sk-test", max_retries=0) as client:
