@@ -7,6 +7,7 @@ from fake_servers.evals import FakeEvalServer
 from fake_servers.faults import Moment
 from fake_servers.http import Request, Response, Stream, Tunnel
 from fake_servers.ledger import Connection, Exchange, Ledger
+from fake_servers.llm import FakeLLMServer
 from fake_servers.scenario import Injection, Scenario
 from fake_servers.server import FakeServer
 
@@ -15,6 +16,7 @@ __all__ = [
     "Exchange",
     "FakeDockerServer",
     "FakeEvalServer",
+    "FakeLLMServer",
     "FakeServer",
     "FakeServerError",
     "Injection",

@@ -87,8 +87,7 @@ async def serve(outlet: Outlet, turn: Turn, result: Answer | Awaitable[Answer] |
     try:
         await _deliver(outlet, turn, answer)
     finally:
-        if isinstance(answer, Stream):  # where nothing of it was sent, nothing else has closed its source
-            await close(answer.chunks)
+        await _release(answer)
 
 
 async def _deliver(outlet: Outlet, turn: Turn, answer: Answer) -> None:
@@ -111,6 +110,14 @@ async def _deliver(outlet: Outlet, turn: Turn, answer: Answer) -> None:
     delivery = _Delivery(outlet, turn, answer, fault)
     if await delivery.run():
         outlet.finished(turn, delivery.fault if _outlasts(delivery.fault) else None)
+
+
+async def _release(answer: Answer) -> None:
+    """Close what an answer's body comes from, although perhaps nothing was ever taken from it."""
+    if isinstance(answer, Stream):
+        await close(answer.chunks)
+    elif isinstance(answer, Tunnel):
+        await close(answer.parts)
 
 
 async def _answer(outlet: Outlet, turn: Turn, fault: Fault | None, result: Answer | Awaitable[Answer] | None) -> Answer:

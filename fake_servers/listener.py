@@ -38,7 +38,8 @@ def listen(address: str, port: int) -> socket.socket:
     """
     for attempt in range(20):
         chosen = port or _free_port(address)
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # With its protocol named: asyncio turns Nagle's delay off only for sockets that say they are TCP's.
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             # Accepted sockets inherit it; asyncio sets it only where a socket names its protocol.

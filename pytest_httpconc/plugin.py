@@ -17,7 +17,7 @@ import pytest
 from _pytest._code.code import TerminalRepr
 
 if TYPE_CHECKING:
-    from fake_servers import FakeDockerServer, FakeEvalServer, FakeServer
+    from fake_servers import FakeDockerServer, FakeEvalServer, FakeLLMServer, FakeServer
     from pytest_httpconc.assertions import HttpConc, Watched
     from pytest_httpconc.findings import Finding
     from pytest_httpconc.policy import Policy
@@ -90,6 +90,14 @@ def fake_eval(request: pytest.FixtureRequest) -> FakeEvalServer:
     from fake_servers import FakeEvalServer
 
     return _serve(request, FakeEvalServer)
+
+
+@pytest.fixture
+def fake_llm(request: pytest.FixtureRequest) -> FakeLLMServer:
+    """A `FakeLLMServer` that echoes without delay, stopped when the test is over."""
+    from fake_servers import FakeLLMServer
+
+    return _serve(request, FakeLLMServer)
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 from fake_servers import (
     Exchange,
     FakeDockerServer,
+    FakeLLMServer,
     FakeServer,
     Injection,
     Ledger,
@@ -61,3 +63,13 @@ async def in_the_running_loop() -> float:
     async with FakeServer() as inner:
         await inner.ledger.until(lambda now: now.in_flight == 0, timeout=1.0)
         return inner.ledger.speedup("POST /execute")
+
+
+def test_model(httpconc: HttpConc) -> None:
+    with FakeLLMServer(ttft=0.2, itl=latency.lognormal(median=0.02, sigma=0.4), max_num_seqs=8) as model:
+        model.script("ping", text="pong", times=1)
+        model.script(re.compile("weather"), tool_calls=[("get_weather", {"city": "Paris"})])
+        model.script(model="gpt-4o", status=529, error="Overloaded", after_events=3)
+        model.generate(tokens=50)
+        waiting: int = model.queued + model.running
+        httpconc.assert_at_most_once(model, on=f"POST /v1/{waiting}")

@@ -21,13 +21,23 @@ def test_bug_that_readme_shows_is_caught(run, name, code):
     result.stdout.fnmatch_lines([f"*CheckFailed: {code} *", f"*see docs/findings/{code}.md"])
 
 
-@pytest.mark.parametrize("name", ["test_orders", "test_agents_run_together"])
+EXAMPLES = [
+    "test_orders",
+    "test_agents_run_together",
+    "test_exec_with_docker_py",
+    "test_completion_with_openai",
+    "test_stream_with_anthropic",
+    "test_evaluations_with_my_client",
+]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_example_that_readme_shows_passes(run, name):
     run(block(name)).assert_outcomes(passed=1)
 
 
 def test_every_example_is_run():
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == len(EXAMPLES) + 2
 
 
 def test_there_are_just_two_commands():

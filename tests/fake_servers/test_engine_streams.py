@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from fake_servers import FakeServer, Response, Stream
+from fake_servers import FakeServer, Moment, Response, Stream
+from fake_servers.faults import Disconnect, DuplicateEvent, Malformed, Reset, Stall
 
 pytestmark = pytest.mark.usefixtures("any_loop")
 
@@ -178,3 +179,62 @@ def test_source_is_closed_when_the_client_leaves(raw, server, over):
     raw.finish()
     assert closed.wait(10)
     assert over()[0].outcome == "aborted by client"
+
+
+class Closable:
+    """A source that is no generator, so that closing it counts although nothing was ever taken from it."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        raise StopAsyncIteration
+
+    async def aclose(self):
+        self.closed.set()
+
+
+@pytest.fixture
+def unused(server):
+    source = Closable()
+
+    @server.route("GET /unused")
+    async def unused(request):
+        await asyncio.sleep(0)
+        return Stream(source)
+
+    return source
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Disconnect(at=Moment.EXECUTED), Reset(at=Moment.EXECUTED), Disconnect(after_bytes=0), Malformed("garbage")],
+    ids=str,
+)
+def test_source_is_closed_when_a_fault_comes_before_its_first_part(raw, server, unused, fault):
+    server.inject(fault)
+    raw.get("/unused")
+    assert unused.closed.wait(10)
+
+
+@pytest.mark.parametrize("fault", [None, DuplicateEvent()], ids=str)
+def test_source_is_closed_when_only_the_head_is_asked_for(raw, server, unused, fault):
+    if fault is not None:
+        server.inject(fault)
+    raw.ask("/unused", method="HEAD")
+    assert unused.closed.wait(10)
+
+
+def test_source_is_closed_when_the_client_leaves_before_its_first_part(connect, server, unused):
+    server.delay(3600, times=1)
+    server.inject(Stall(at=Moment.EXECUTED), after=1)
+    for number in (1, 2):
+        client = connect()
+        client.get("/unused")
+        server.ledger.wait_until(lambda ledger, number=number: ledger.executions() == number)
+        client.finish()
+        assert unused.closed.wait(10)
+        unused.closed.clear()

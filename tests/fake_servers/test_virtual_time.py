@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from fake_servers import FakeServer, Moment
+from fake_servers import FakeServer, Moment, Stream
 from fake_servers.faults import Dribble, HalfClose, Stall, Throttle
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
@@ -139,6 +139,25 @@ async def test_half_closed_exchange_is_seen_in_the_same_loop(server):
         with pytest.raises(asyncio.IncompleteReadError):
             await line.hello()
         await server.ledger.until(lambda ledger: ledger.executions() == 2)
+
+
+async def test_parts_of_a_stream_arrive_when_they_are_sent(server):
+    loop = asyncio.get_running_loop()
+
+    async def parts():
+        for _ in range(3):
+            yield b"one"
+            yield b"two"
+            await asyncio.sleep(10)
+
+    server.route("GET /slow")(lambda request: Stream(parts()))
+    async with server, aiohttp.ClientSession() as session:
+        for _ in range(2):
+            begun_at = loop.time()
+            async with session.get(f"{server.url}/slow") as response:
+                arrived = [(loop.time() - begun_at, data) async for data in response.content.iter_any()]
+            assert b"".join(data for at, data in arrived if at == 10) == b"onetwo"
+            assert {at for at, _ in arrived} == {0, 10, 20}
 
 
 async def test_ledger_instants_are_the_loops(server):

@@ -1,0 +1,86 @@
+"""How long the model takes: time to first token, inter-token latency, and the slot that a request holds meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from random import Random
+from typing import NamedTuple
+
+from fake_servers.latency import Latency
+from fake_servers.llm.dialect import Part
+from fake_servers.slots import Slot, Slots
+
+__all__ = ["Lease", "Pace", "PacedEvents", "Speed"]
+
+
+class Speed(NamedTuple):
+    """A model's speed: latencies of the first token and of each further one, and what each request beside costs."""
+
+    ttft: Latency
+    itl: Latency
+    slowdown: float
+
+
+class Lease:
+    """A slot that one request holds, until `end`; ending it again changes nothing."""
+
+    def __init__(self, slots: Slots, slot: Slot) -> None:
+        self.slots = slots
+        self._slot = slot
+        self._ended = False
+
+    def end(self) -> None:
+        """Give the slot back."""
+        if not self._ended:
+            self._ended = True
+            self.slots.give_back(self._slot)
+
+
+class Pace:
+    """Takes the steps of one request, slower the more requests run when a step is taken."""
+
+    def __init__(self, speed: Speed, slots: Slots, random: Random, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._speed = speed
+        self._slots = slots
+        self._random = random
+        self._sleep = sleep
+        self._next = speed.ttft
+
+    async def step(self) -> None:
+        """Take the time for the next token."""
+        latency, self._next = self._next, self._speed.itl
+        beside = self._slots.taken - 1
+        seconds = latency.sample(self._random) * (1 + self._speed.slowdown * beside)
+        if seconds:
+            await self._sleep(seconds)
+
+    async def events(self, parts: Iterable[Part]) -> AsyncGenerator[bytes, None]:
+        """Yield a stream's events, each when its time has come."""
+        for part in parts:
+            if part is None:
+                await self.step()
+            else:
+                yield part
+
+
+class PacedEvents:
+    """The events of a stream, which holds a slot until it has ended, failed or been closed, begun or not."""
+
+    def __init__(self, events: AsyncGenerator[bytes, None], lease: Lease) -> None:
+        self._events = events
+        self._lease = lease
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await self._events.__anext__()
+        except BaseException:
+            self._lease.end()
+            raise
+
+    async def aclose(self) -> None:
+        """Give the slot back, wherever the stream has come to."""
+        self._lease.end()
+        await self._events.aclose()
