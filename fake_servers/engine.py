@@ -14,7 +14,8 @@ from typing import Final, cast
 
 from fake_servers.delivery import LARGE_BODY, Turn, acts_at, serve
 from fake_servers.faults import AtMoment, Fault, HalfClose, Moment, Reset, Stall
-from fake_servers.http import Response, Tunnel, encode
+from fake_servers.garbling import close
+from fake_servers.http import Response, Stream, Tunnel, encode
 from fake_servers.reading import RequestReader
 from fake_servers.records import Closer, Outcome
 from fake_servers.service import Answer, Service
@@ -215,7 +216,14 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         if type(result) is Response and len(result.body) <= LARGE_BODY:
             self.answer(turn, result)
         else:
-            self._task = self.service.start(self._serve(turn, result))
+            task = self._task = self.service.start(self._serve(turn, result))
+            if isinstance(result, Stream):
+                task.add_done_callback(lambda _: self._release_unserved(task, result))
+
+    def _release_unserved(self, task: asyncio.Task[None], stream: Stream) -> None:
+        """Close the source of a stream whose task was cancelled; one that never took a step has not done it itself."""
+        if task.cancelled():
+            self.service.start(close(stream.chunks))
 
     def execute(self, turn: Turn, *, may_wait: bool) -> Answer | Awaitable[Answer] | None:
         """Call the handler; None, without calling it, when it might wait and may not."""

@@ -9,6 +9,7 @@ import pytest
 
 from fake_servers import FakeServer, Moment, Response, Stream
 from fake_servers.faults import Disconnect, DuplicateEvent, Malformed, Reset, Stall
+from fake_servers.ledger import Outcome
 
 pytestmark = pytest.mark.usefixtures("any_loop")
 
@@ -186,6 +187,7 @@ class Closable:
 
     def __init__(self) -> None:
         self.closed = threading.Event()
+        self.given = threading.Event()
 
     def __aiter__(self):
         return self
@@ -204,6 +206,7 @@ def unused(server):
     @server.route("GET /unused")
     async def unused(request):
         await asyncio.sleep(0)
+        source.given.set()
         return Stream(source)
 
     return source
@@ -231,10 +234,22 @@ def test_source_is_closed_when_only_the_head_is_asked_for(raw, server, unused, f
 def test_source_is_closed_when_the_client_leaves_before_its_first_part(connect, server, unused):
     server.delay(3600, times=1)
     server.inject(Stall(at=Moment.EXECUTED), after=1)
-    for number in (1, 2):
+    for _ in range(2):
         client = connect()
         client.get("/unused")
-        server.ledger.wait_until(lambda ledger, number=number: ledger.executions() == number)
+        assert unused.given.wait(10)  # before that, there is nothing to close
         client.finish()
         assert unused.closed.wait(10)
         unused.closed.clear()
+        unused.given.clear()
+
+
+def test_source_is_closed_when_the_connection_ends_before_its_task_took_a_step(server, raw, unused):
+    @server.route("GET /at-once")
+    def at_once(request):
+        (connection,) = server._service.connections
+        asyncio.get_running_loop().call_soon(connection.abort, Outcome.SERVER_STOPPED)
+        return Stream(unused)
+
+    raw.get("/at-once")
+    assert unused.closed.wait(10)
