@@ -74,7 +74,7 @@ def read(value: Any, fields: Iterable[Field], *, at: tuple[str, ...]) -> dict[st
             problems += _mismatches(given, field, (*at, field.name))
             result[field.name] = given
         elif field.default is not _REQUIRED:
-            result[field.name] = copy.copy(field.default)
+            result[field.name] = copy.copy(field.default) if isinstance(field.default, (list, dict)) else field.default
         else:
             problems.append(_problem((*at, field.name), "Field required", "missing"))
     if problems:

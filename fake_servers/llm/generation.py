@@ -19,7 +19,6 @@ from fake_servers.llm.pacing import Lease, Pace, PacedEvents, Speed
 from fake_servers.llm.reading import decode
 from fake_servers.llm.scripts import Script
 from fake_servers.llm.sse import CONTENT_TYPE
-from fake_servers.llm.tokens import seeded
 from fake_servers.slots import Slot, Slots
 from fake_servers.validation import Invalid
 
@@ -68,7 +67,7 @@ class Generation:
         slot = await self.slots.take()
         lease = Lease(self.slots, slot)
         begins(request, slot)
-        pace = Pace(self._rules.speed, self.slots, seeded(reply.key, "pace"), self._rules.sleep)
+        pace = Pace(self._rules.speed, self.slots, reply.key, self._rules.sleep)
         headers |= id_header(request)
         if reply.order.stream:
             return Stream(_events(dialect, reply, script, pace, lease), headers=headers, content_type=CONTENT_TYPE)

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from random import Random
 from typing import NamedTuple
 
-from fake_servers.latency import Latency
+from fake_servers.latency import Fixed, Latency
 from fake_servers.llm.dialect import Part
+from fake_servers.llm.tokens import seeded
 from fake_servers.slots import Slot, Slots
 
 __all__ = ["Lease", "Pace", "PacedEvents", "Speed"]
@@ -39,10 +40,11 @@ class Lease:
 class Pace:
     """Takes the steps of one request, slower the more requests run when a step is taken."""
 
-    def __init__(self, speed: Speed, slots: Slots, random: Random, sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(self, speed: Speed, slots: Slots, key: str, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._speed = speed
         self._slots = slots
-        self._random = random
+        self._key = key
+        self._random: Random | None = None
         self._sleep = sleep
         self._next = speed.ttft
 
@@ -50,9 +52,16 @@ class Pace:
         """Take the time for the next token."""
         latency, self._next = self._next, self._speed.itl
         beside = self._slots.taken - 1
-        seconds = latency.sample(self._random) * (1 + self._speed.slowdown * beside)
+        seconds = self._sample(latency) * (1 + self._speed.slowdown * beside)
         if seconds:
             await self._sleep(seconds)
+
+    def _sample(self, latency: Latency) -> float:
+        if isinstance(latency, Fixed):
+            return latency.seconds
+        if self._random is None:  # a generator costs more than an answer without delay
+            self._random = seeded(self._key, "pace")
+        return latency.sample(self._random)
 
     async def events(self, parts: Iterable[Part]) -> AsyncGenerator[bytes, None]:
         """Yield a stream's events, each when its time has come."""

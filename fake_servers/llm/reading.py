@@ -53,7 +53,7 @@ def decode(request: Request) -> dict[str, Any]:
         Invalid: it is none.
     """
     try:
-        value = json.loads(request.body, parse_constant=_no_number)
+        value = _DECODER.decode(request.body.decode())
     except (ValueError, RecursionError) as error:
         wrong((), f"We could not parse the JSON body of your request: {error}", "json_invalid")
     if not isinstance(value, dict):
@@ -63,6 +63,9 @@ def decode(request: Request) -> dict[str, Any]:
 
 def _no_number(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
 
 
 def fields(body: Mapping[str, Any], known: Iterable[Field], **ranges: tuple[float, float]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 from random import Random
 from typing import Final
@@ -32,6 +33,7 @@ def seeded(*parts: object) -> Random:
     return Random(digest(*parts))
 
 
+@lru_cache(maxsize=4096)  # a stream tells its id with every event
 def digest(*parts: object) -> str:
     """Hexadecimal digits that are the same for the same parts, in every run."""
     return sha256("/".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()
