@@ -37,6 +37,7 @@ class Test:
 
 
 _TEST = pytest.StashKey[Test]()
+_MISSING = object()
 _MARKER = (
     "httpconc(*, leaks, max_idle, at_most_once, max_connections, min_concurrency, min_speedup, ignore, host, grace, "
     "virtual_time): "
@@ -128,13 +129,14 @@ def _serve(request: pytest.FixtureRequest, kind: type[AnyServer]) -> AnyServer:
 
 def _set_virtual_clock(item: pytest.Item) -> None:
     """Have looptime run the test."""
-    manager = item.config.pluginmanager
     asynchronous = inspect.iscoroutinefunction(getattr(item, "obj", None))
-    if not asynchronous or not manager.has_plugin("asyncio"):
+    if not (asynchronous or _marked(item).virtual_time):
+        return  # the ini file means the tests that can have it
+    if not asynchronous or item.config.getoption("asyncio_mode", _MISSING) is _MISSING:
         pytest.fail(
             f"virtual_time needs an async test that pytest-asyncio runs, and {item.name} is none", pytrace=False
         )
-    if not manager.has_plugin("looptime"):
+    if item.config.getoption("looptime", _MISSING) is _MISSING:
         pytest.fail(
             "virtual_time needs looptime; install it by pip install 'pytest-httpconc[virtual-time]'", pytrace=False
         )
@@ -161,7 +163,8 @@ def _serve_in_loop(item: pytest.Item, server: FakeServer) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     test = item.stash[_TEST] = Test()
-    if item.get_closest_marker("httpconc") is not None and _policy(item).virtual_time:
+    marked = item.get_closest_marker("httpconc") is not None
+    if (marked and _policy(item).virtual_time) or (not marked and item.config.getini("httpconc_virtual_time")):
         _set_virtual_clock(item)
     _see_clients()
     for server in _started():

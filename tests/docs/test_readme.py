@@ -24,6 +24,8 @@ def test_bug_that_readme_shows_is_caught(run, name, code):
 EXAMPLES = [
     "test_orders",
     "test_agents_run_together",
+    "test_commands_may_take_half_an_hour",
+    "test_fifty_agents_take_as_long_as_one",
     "test_exec_with_docker_py",
     "test_completion_with_openai",
     "test_stream_with_anthropic",
@@ -33,7 +35,8 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_that_readme_shows_passes(run, name):
-    run(block(name)).assert_outcomes(passed=1)
+    plugins = ["asyncio", "looptime_plugin"] if "virtual_time" in block(name) else []
+    run(block(name), plugins=plugins).assert_outcomes(passed=1)
 
 
 def test_every_example_is_run():
