@@ -16,12 +16,13 @@ from pytest_httpconc.checks import (
     find_low_concurrency,
     find_low_speedup,
     find_resends,
+    find_unclosed,
     find_wrong_timeouts,
 )
 from pytest_httpconc.checks.timeouts import Declared
 from pytest_httpconc.findings import CheckFailed, Finding
 from pytest_httpconc.policy import Policy
-from pytest_httpconc.probe import describe_opening, held_ports, opening_of, timeouts_of
+from pytest_httpconc.probe import Owner, describe_opening, held_ports, opening_of, timeouts_of
 from pytest_httpconc.report.terminal import render
 
 __all__ = ["HttpConc", "Watched", "raise_on"]
@@ -80,7 +81,12 @@ class Watched:
             _settle(ledger, since, max_idle, grace)
         else:
             held = _still_held(self.server, since, grace)
-        return find_leaks(ledger, max_idle=max_idle, since=since, still_held=held, opened=self._opened)
+        found = find_leaks(ledger, max_idle=max_idle, since=since, still_held=held, opened=self._opened)
+        return [*found, *find_unclosed(found, self._owner)]
+
+    def _owner(self, connection: Connection) -> Owner | None:
+        opening = opening_of(self.server, connection)
+        return None if opening is None else opening.owner
 
     def _opened(self, connection: Connection) -> str:
         return describe_opening(self.server, connection)

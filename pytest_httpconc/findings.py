@@ -42,6 +42,11 @@ CATALOGUE: Final[dict[str, Rule]] = {
         "share one session or client between the calls, and give its pool a limit that it keeps to "
         "(requests: pool_block=True; aiohttp: TCPConnector(limit_per_host=N))",
     ),
+    "HC105": Rule(
+        "session or client never closed",
+        "close it where its life ends: `with requests.Session() as session`, `async with aiohttp.ClientSession() as "
+        "session`, `client.close()` in the fixture's teardown",
+    ),
     "HC201": Rule(
         "request sent again after it may have been executed",
         "turn retries off for this call (requests/urllib3: max_retries=0; SDKs: max_retries=0; no loop around it), or "

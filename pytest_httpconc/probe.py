@@ -16,11 +16,10 @@ from asyncio import _get_running_loop
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from threading import Lock, get_ident
 from types import CodeType, FrameType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 import psutil
@@ -43,17 +42,61 @@ __all__ = [
 ]
 
 _MOST_FRAMES: Final = 120
-_MOST_PLACES: Final = 4
+_MOST_PLACES: Final = 2
 _MOST_PENDING: Final = 1024
 _MOST_OPENINGS: Final = 10_000
 _MOST_LOOKS: Final = 100  #: for each route of a server; later requests are read without a pause
 _MOST_PAUSES: Final = 20
 _PAUSE: Final = 0.0002
 
+#: By the end of a file's path: the method by which sessions and clients send a request.
+_METHODS_OF_OWNERS: Final = {
+    "requests/sessions.py": "send",
+    "httpx/_client.py": "send",
+    "httpx2/_client.py": "send",
+    "aiohttp/client.py": "_request",
+    "urllib3/poolmanager.py": "urlopen",
+}
+
 #: Whether a check may ask for timeouts; while it is false, a request costs nothing.
 looks_at_timeouts = False
 
 Peer = tuple[str, int]
+
+
+class Owner:
+    """A session or client of a known library, held weakly."""
+
+    def __init__(self, owner: object) -> None:
+        kind = type(owner)
+        self.name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+        self._owner = ref(owner)
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether it is still there and was not closed."""
+        owner = self._owner()
+        return owner is not None and not _is_closed(owner)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is still there and was closed."""
+        owner = self._owner()
+        return owner is not None and _is_closed(owner)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Owner) and self._owner == other._owner
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+def _is_closed(owner: Any) -> bool:
+    for name in ("is_closed", "closed"):  # httpx, aiohttp
+        if isinstance(getattr(owner, name, None), bool):
+            return bool(getattr(owner, name))
+    managers = [owner, *(getattr(adapter, "poolmanager", None) for adapter in getattr(owner, "adapters", {}).values())]
+    return not any(len(manager.pools) for manager in managers if hasattr(manager, "pools"))  # urllib3, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +112,7 @@ class Opening:
         in_loop: whether an event loop was running in the thread.
         thread: the thread that connected.
         speaks_http: whether it was opened through a library, and not by the user's own hands.
+        owner: the session or client that had it opened.
     """
 
     places: tuple[tuple[str, int, str], ...]
@@ -78,6 +122,7 @@ class Opening:
     in_loop: bool
     thread: int
     speaks_http: bool
+    owner: Owner | None = None
 
     @property
     def blocks_loop(self) -> bool:
@@ -208,7 +253,10 @@ def describe_opening(server: FakeServer, connection: Connection) -> str:
     """Where a connection was opened, in words, or else who holds it."""
     opening = opening_of(server, connection)
     if opening is not None:
-        return str(opening)
+        closed = opening.owner is not None and opening.owner.is_closed
+        return (
+            f"{opening}; its session was closed, so a response that is still held keeps it" if closed else str(opening)
+        )
     holder = held_ports((server.address, server.port), [connection.peer[1]]).get(connection.peer[1])
     if holder == "this process":
         return "opened at an unknown line: the socket is held by this process, but is none of Python's"
@@ -260,23 +308,51 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _opening(sock: socket.socket, frame: FrameType | None) -> Opening:
+    """Walk up from a connect, through the library to the user's code; this is done for every connect, so it is lean."""
     places: list[tuple[str, int, str]] = []
     library, speaks_http = "", False
-    for _ in range(_MOST_FRAMES):
-        if frame is None or len(places) == _MOST_PLACES:
-            break
+    owner: Owner | None = None
+    steps = 0
+    while frame is not None and len(places) < _MOST_PLACES and steps < _MOST_FRAMES:
         code = frame.f_code
-        package = _package(code.co_filename)
-        if package is None:
+        file = _files.get(code.co_filename) or _file(code.co_filename)
+        if file.package is None:
             places.append((code.co_filename, frame.f_lineno, _name(code)))
-        elif package == "_pytest":
+        elif file.package == "_pytest":
             break
         elif not places:
-            library = package or library
-            speaks_http = speaks_http or bool(package) or code.co_filename == http.client.__file__
+            library = file.package or library
+            speaks_http = speaks_http or file.speaks_http
+            if code.co_name == file.method_of_owner:
+                owner = _owner(frame) or owner
         frame = frame.f_back
+        steps += 1
     in_loop = _get_running_loop() is not None
-    return Opening(tuple(places), library, ref(sock), sock.gettimeout(), in_loop, get_ident(), speaks_http)
+    return Opening(tuple(places), library, ref(sock), sock.gettimeout(), in_loop, get_ident(), speaks_http, owner)
+
+
+def _owner(frame: FrameType) -> Owner | None:
+    """The session whose method this frame runs."""
+    owner = frame.f_locals.get("self")
+    return None if owner is None else Owner(owner)
+
+
+class _File(NamedTuple):
+    """What is known of a file: its package, and whose method in it sends requests."""
+
+    package: str | None
+    speaks_http: bool
+    method_of_owner: str | None
+
+
+_files: dict[str, _File] = {}
+
+
+def _file(path: str) -> _File:
+    package = _package(path)
+    method = next((method for end, method in _METHODS_OF_OWNERS.items() if Path(path).match(end)), None)
+    found = _files[path] = _File(package, bool(package) or path == http.client.__file__, method)
+    return found
 
 
 def _name(code: CodeType) -> str:
@@ -295,7 +371,6 @@ _INSTALLED: Final = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"
 _OWN: Final = tuple(str(Path(file or "").parent) for file in (servers.__file__, __file__))
 
 
-@lru_cache(maxsize=4096)
 def _package(path: str) -> str | None:
     """The package that a library's file is of, empty for the standard library; None for the user's own code."""
     for own in _OWN:

@@ -4,7 +4,7 @@ They read a ledger and never a client's internals, so they hold for any client.
 """
 
 from pytest_httpconc.checks.concurrency import find_blocking, find_low_concurrency, find_low_speedup
-from pytest_httpconc.checks.connections import find_excess_connections, find_leaks
+from pytest_httpconc.checks.connections import find_excess_connections, find_leaks, find_unclosed
 from pytest_httpconc.checks.retries import find_resends
 from pytest_httpconc.checks.timeouts import find_wrong_timeouts
 
@@ -15,5 +15,6 @@ __all__ = [
     "find_low_concurrency",
     "find_low_speedup",
     "find_resends",
+    "find_unclosed",
     "find_wrong_timeouts",
 ]

@@ -1,4 +1,4 @@
-"""Connections: left open (HC101) or abandoned (HC102), opened for every request (HC103), too many (HC104)."""
+"""Connections: left open (HC101), abandoned (HC102), not reused (HC103), too many (HC104), never closed (HC105)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterable
 from fake_servers.ledger import Connection, Exchange, Ledger, Outcome
 from fake_servers.records import Closer
 from pytest_httpconc.findings import Finding
+from pytest_httpconc.probe import Owner
 
-__all__ = ["find_excess_connections", "find_leaks"]
+__all__ = ["find_excess_connections", "find_leaks", "find_unclosed"]
 
 
 def find_leaks(
@@ -38,6 +39,33 @@ def find_leaks(
         return []
     found = [("HC101", connections), ("HC102", abandoned)]
     return [_left(code, ledger, left, exchanges, since, max_idle, opened) for code, left in found if left]
+
+
+def find_unclosed(leaks: Iterable[Finding], owner_of: Callable[[Connection], Owner | None]) -> list[Finding]:
+    """Find the sessions and clients that were never closed, and so keep the connections that leaked (HC105).
+
+    Args:
+        leaks: what `find_leaks` has found.
+        owner_of: says of a connection which session had it opened, as far as it is known.
+    """
+    owned: dict[Owner, list[Connection]] = {}
+    for connection in (c for leak in leaks for c in leak.connections):
+        owner = owner_of(connection)
+        if owner is not None and owner.is_unclosed:
+            owned.setdefault(owner, []).append(connection)
+    if not owned:
+        return []
+    return [
+        Finding(
+            code="HC105",
+            summary=", ".join(sorted({owner.name for owner in owned})),
+            evidence=[
+                f"a {owner.name} that was never closed keeps {_count(len(connections), 'connection')}: "
+                f"{', '.join(str(c.number) for c in connections)}"
+                for owner, connections in owned.items()
+            ],
+        )
+    ]
 
 
 def _left(

@@ -205,3 +205,68 @@ def test_after(fake_http):
     assert "pytest_httpconc.probe" in sys.modules
 """
     run(source).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("client", ["requests.Session", "httpx.Client", "urllib3.PoolManager"])
+def test_session_that_was_never_closed_is_the_cause(run, client):
+    call = "request('GET', url)" if "urllib3" in client else "get(url)"
+    source = f"""
+import httpx, requests, urllib3
+
+kept = {client}()
+
+def test(fake_http):
+    for path in ("/a", "/b"):
+        url = fake_http.url + path
+        kept.{call}
+
+def test_closes(fake_http):
+    with {client}() as session:
+        url = fake_http.url
+        session.{call}
+"""
+    result = run(source, "-p", "no:randomly")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*HC105 session or client never closed", f"*a {client} that was never closed keeps 1 connection: 1"]
+    )
+
+
+def test_async_session_that_was_never_closed_is_the_cause(run):
+    source = """
+import asyncio, aiohttp
+
+kept = []
+
+async def ping(url):
+    kept.append(aiohttp.ClientSession())
+    await kept[-1].get(url)
+
+def test(fake_http):
+    loop = asyncio.new_event_loop()
+    kept.append(loop)
+    loop.run_until_complete(ping(fake_http.url))
+"""
+    result = run(source, "-W", "ignore")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*a aiohttp.ClientSession that was never closed keeps 1 connection: 1"])
+
+
+def test_response_that_is_held_is_the_cause_where_the_session_was_closed(run):
+    source = """
+import requests
+
+kept = []
+
+def test(fake_http):
+    session = requests.Session()
+    kept.append(session)
+    kept.append(session.get(fake_http.url))
+    session.close()
+"""
+    result = run(source)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*through requests; its session was closed, so a response that is still held keeps it"]
+    )
+    result.stdout.no_fnmatch_line("*HC105*")
