@@ -16,6 +16,7 @@ from fake_servers.delivery import LARGE_BODY, Turn, acts_at, serve
 from fake_servers.faults import AtMoment, Fault, HalfClose, Moment, Reset, Stall
 from fake_servers.garbling import close
 from fake_servers.http import Response, Stream, Tunnel, encode
+from fake_servers.inflow import Inflow
 from fake_servers.reading import RequestReader
 from fake_servers.records import Closer, Outcome
 from fake_servers.service import Answer, Service
@@ -23,8 +24,9 @@ from fake_servers.sockets import end_sending, reset_on_close, unread, unsent
 
 __all__ = ["ServerConnection"]
 
-_MOST_PIPELINED: Final = 128
-_MOST_WITHHELD: Final = 1024 * 1024
+_MOST_PIPELINED: Final = 4096
+_MOST_WITHHELD: Final = 16 * 1024 * 1024
+_MOST_UNREAD: Final = 1024 * 1024
 _LONGEST_LAST_LOOK: Final = 0.05
 _PAUSE_WHILE_SENDING: Final = 0.001
 _LONGEST_HEAD: Final = 1.0
@@ -36,11 +38,11 @@ class ServerConnection(RequestReader, asyncio.Protocol):
 
     __slots__ = (
         "_current",
+        "_inflow",
         "_loop",
         "_mute",
         "_offers",
         "_peer",
-        "_reading_paused",
         "_resets",
         "_stalled",
         "_task",
@@ -61,7 +63,6 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._withheld = bytearray()
-        self._reading_paused = False
         self._stalled = False
         self._mute = False
         self._resets = False
@@ -72,6 +73,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self._inflow = Inflow(self.transport, self._loop, self._left_while_paused)
         self.entry = self.service.recorder.connection_opened(self._peer)
         self.service.connections.add(self)
         fault = self.service.run.plan_connection()
@@ -180,14 +182,13 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         if self._current is None:
             self._advance()
         elif len(self._turns) > _MOST_PIPELINED:
-            self._reading_paused = True
-            self.transport.pause_reading()
+            self._inflow.pause()
 
     def _advance(self) -> None:
         while self._turns and self._current is None and not (self._over or self._stalled):
             self._begin(self._turns.popleft())
         if len(self._turns) <= _MOST_PIPELINED // 2 and not (self._over or self._offers):
-            self._resume_reading()
+            self._inflow.resume()
         if self._reading is not None and self._current is None and not (self._over or self._stalled):
             self._head_read(self._reading)
         if self._offers and not self._is_unanswered:
@@ -277,8 +278,8 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         turn.request.keep_alive = False
         self._deaf = True
         self._offers = False
-        self._resume_reading()
-        self._tunnel = asyncio.StreamReader(_MOST_WITHHELD, self._loop)
+        self._inflow.resume()
+        self._tunnel = asyncio.StreamReader(_MOST_UNREAD, self._loop)
         self._tunnel.set_transport(self.transport)
         self._intercept = self._tunnel.feed_data
         self._tunnel.feed_data(self._take_withheld())
@@ -337,8 +338,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
     def _after_response(self, fault: Fault) -> None:
         if isinstance(fault, HalfClose):
             self._mute = True
-            self._say_goodbye()
-            self.transport.write_eof()
+            self._end_sending()
         elif not isinstance(fault, AtMoment):
             self.cut(fault)
         elif fault.at is Moment.NEXT_REQUEST and not (self._turns or self._reading or self._in_head):
@@ -353,14 +353,18 @@ class ServerConnection(RequestReader, asyncio.Protocol):
             return
         self._stalled = True
         self._intercept = self._withhold
-        if fault.seconds is not None:
+        if fault.seconds is None:
+            self._intercept = self._forget  # it will never be read
+        else:
             self._loop.call_later(fault.seconds * self.service.time_scale, self._go_on)
 
     def _withhold(self, data: bytes) -> None:
         self._withheld += data
-        if len(self._withheld) > _MOST_WITHHELD and not self._reading_paused:
-            self._reading_paused = True
-            self.transport.pause_reading()
+        if len(self._withheld) > _MOST_WITHHELD:
+            self._inflow.pause()
+
+    def _forget(self, data: bytes) -> None:
+        """Take what comes into a silence that does not end, and keep nothing of it."""
 
     def _take_withheld(self) -> bytes:
         data = bytes(self._withheld)
@@ -386,27 +390,23 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         if self._over or self._deaf:
             return
         self._intercept = None
-        self._resume_reading()
+        self._inflow.resume()
         data = self._take_withheld()
         if data:
             self._feed(data)
-
-    def _resume_reading(self) -> None:
-        if self._reading_paused:
-            self._reading_paused = False
-            self.transport.resume_reading()
 
     # -- the end ------------------------------------------------------------------------------------------
 
     def shut(self, by: Closer) -> None:
         """Send FIN after what was written; what the client still sends is taken and dropped."""
-        self._say_goodbye()
         self._over = self._deaf = True
         self._intercept = self._discard
+        self._inflow.release()
         self._send_fin(by)
 
-    def _say_goodbye(self) -> None:
-        """What a layer below HTTP has to say before FIN."""
+    def _end_sending(self) -> None:
+        """Send FIN once the transport has sent what was written, and read on."""
+        self.transport.write_eof()
 
     def _send_fin(self, by: Closer, pause: float = 0.0) -> None:
         # Recorded when it is sent and not before: a client that finds its connection closed in the ledger has the FIN.
@@ -436,6 +436,10 @@ class ServerConnection(RequestReader, asyncio.Protocol):
             self._end_exchanges(Outcome.ABORTED_BY_CLIENT)
             self._over = self._deaf = True
         self.service.recorder.connection_closed(self.entry, by)
+
+    def _left_while_paused(self) -> None:
+        self._left(Closer.CLIENT_FIN)
+        self.transport.abort()
 
     def _last_read(self) -> None:
         if self._resets:

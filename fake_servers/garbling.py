@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from typing import Final
 
-from fake_servers.faults import DuplicateEvent, Fault, Heartbeats, InEvents, MalformedEvent
+from fake_servers.faults import AtMoment, DuplicateEvent, Fault, Heartbeats, InEvents, MalformedEvent
 
-__all__ = ["close", "garbled"]
+__all__ = ["close", "garbled", "is_about_events"]
 
 _HEARTBEAT: Final = b": heartbeat\n\n"
 
@@ -34,6 +34,13 @@ async def garbled(
             yield _HEARTBEAT
     finally:
         await close(parts)
+
+
+def is_about_events(fault: Fault | None) -> bool:
+    """Whether a fault has to do with the events of a stream, so that its body is sent in chunks."""
+    if isinstance(fault, AtMoment):
+        return fault.after_events is not None
+    return isinstance(fault, (InEvents, Heartbeats))
 
 
 async def close(parts: AsyncIterable[bytes]) -> None:

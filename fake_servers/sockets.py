@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 import struct
 import sys
 from typing import Final
 
-__all__ = ["end_sending", "reset_on_close", "unread", "unsent"]
+__all__ = ["end_sending", "has_left", "reset_on_close", "unread", "unsent"]
 
 _SIOCOUTQNSD: Final = 0x894B  # Linux, tcp(7): bytes in the send queue that were not sent yet
 _SIOCOUTQ: Final = 0x5411  # Linux, unix(7) and tcp(7): bytes that the other side has not read, or not acknowledged
@@ -35,6 +36,16 @@ def reset_on_close(transport: asyncio.Transport) -> None:
     if borrowed is not None:
         borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         borrowed.detach()
+
+
+def has_left(transport: asyncio.Transport) -> bool:
+    """Whether the other side has sent FIN or RST, be there unread data before it; where Linux's poll(2) tells."""
+    held = transport.get_extra_info("socket")
+    if held is None or held.fileno() < 0 or not hasattr(select, "POLLRDHUP"):
+        return False
+    poll = select.poll()
+    poll.register(held.fileno(), select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def unsent(transport: asyncio.Transport) -> int:

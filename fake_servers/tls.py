@@ -14,7 +14,7 @@ from typing import Final
 from fake_servers import certificates
 from fake_servers.engine import ServerConnection
 from fake_servers.faults import Fault, WrongCertificate
-from fake_servers.records import Closer
+from fake_servers.records import Closer, Outcome
 from fake_servers.service import Service
 
 __all__ = ["TlsConnection"]
@@ -25,7 +25,7 @@ _BLOCK: Final = 256 * 1024
 class TlsConnection(ServerConnection):
     """The server's end of one accepted connection over TLS; a fault at its acceptance meets the handshake."""
 
-    __slots__ = ("_address", "_incoming", "_outgoing", "_shaken", "_tls")
+    __slots__ = ("_address", "_incoming", "_opening", "_outgoing", "_said_goodbye", "_shaken", "_tls")
 
     def __init__(
         self, service: Service, peer: tuple[str, int], loop: asyncio.AbstractEventLoop, *, address: str
@@ -33,6 +33,8 @@ class TlsConnection(ServerConnection):
         super().__init__(service, peer, loop)
         self._address = address
         self._shaken = False
+        self._opening = False
+        self._said_goodbye = False
         self._wrap(certificates.right(address))
 
     def _wrap(self, context: ssl.SSLContext) -> None:
@@ -68,6 +70,7 @@ class TlsConnection(ServerConnection):
 
     def _open_sealed(self) -> None:
         """Read whatever has come as a whole: steps of the handshake, requests, the client's closure alert."""
+        self._opening = True
         try:
             if not self._shaken:
                 self._tls.do_handshake()
@@ -83,7 +86,10 @@ class TlsConnection(ServerConnection):
         except ssl.SSLError:  # the client refuses the certificate, or what it speaks is no TLS
             if not self._over:
                 self._pass_on()
+                self._end_exchanges(Outcome.ABORTED_BY_CLIENT)
                 self.shut(Closer.SERVER)
+        finally:
+            self._opening = False
 
     def _pass_on(self) -> None:
         sealed = self._outgoing.read()
@@ -95,7 +101,24 @@ class TlsConnection(ServerConnection):
             self._say_goodbye()
             self.transport.close()
 
+    def _send_fin(self, by: Closer, pause: float = 0.0) -> None:
+        if self._opening:  # after its own alert, OpenSSL would not open what is still unread
+            self._loop.call_soon(self._send_fin, by)
+        else:
+            self._say_goodbye()
+            super()._send_fin(by, pause)
+
+    def _end_sending(self) -> None:
+        if self._opening:
+            self._loop.call_soon(self._end_sending)
+        else:
+            self._say_goodbye()
+            super()._end_sending()
+
     def _say_goodbye(self) -> None:
+        if self._said_goodbye or self.transport.is_closing():
+            return
+        self._said_goodbye = True
         with contextlib.suppress(ssl.SSLError):  # it wants the client's alert, which need not come
             self._tls.unwrap()
         self._pass_on()

@@ -8,7 +8,7 @@ from random import Random
 from typing import Final
 
 from fake_servers.faults import Fault, Malformed, WrongLength
-from fake_servers.garbling import close, garbled
+from fake_servers.garbling import close, garbled, is_about_events
 from fake_servers.http import Request, Response, Stream, Tunnel, encode, encode_head, has_body, persistence
 from fake_servers.service import Answer
 
@@ -49,6 +49,9 @@ def _in_blocks(
     request: Request, answer: Stream | Tunnel, fault: Fault | None, sleep: Callable[[float], Awaitable[None]]
 ) -> AsyncGenerator[bytes, None]:
     source = answer.parts if isinstance(answer, Tunnel) else answer.chunks
+    if isinstance(answer, Stream) and is_about_events(fault):
+        # What is sent is not what was declared, and an event that completed a length would be the end of the body.
+        answer = Stream(source, status=answer.status, headers=answer.headers)
     parts = source if fault is None else garbled(source, fault, sleep)
     return _tunnelled(answer, parts) if isinstance(answer, Tunnel) else _streamed(request, answer, parts)
 

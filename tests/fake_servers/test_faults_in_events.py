@@ -210,3 +210,20 @@ def test_place_that_makes_no_sense_is_refused(make, message):
 def test_faults_say_where_they_act():
     assert str(Disconnect(after_events=3)) == "Disconnect(after_events=3)"
     assert str(Stall(after_events=-1)) == "Stall(after_events=-1, for ever)"
+
+
+@pytest.mark.parametrize(
+    "fault", [DuplicateEvent(), MalformedEvent(2), MissingEvent(), Stall(after_events=-1, seconds=0)]
+)
+def test_stream_of_known_length_is_sent_in_chunks_where_its_events_are_spoilt(server, raw, fault):
+    server.inject(fault, times=1)
+    assert raw.ask("/sized").headers["transfer-encoding"] == "chunked"
+    reply = raw.ask("/sized")
+    assert (reply.headers["content-length"], reply.body) == (str(len(reply.body)), b"".join(EVENTS))
+    assert server.errors == ()
+
+
+def test_connection_ends_after_the_last_event_of_a_known_length_too(server, raw):
+    server.inject(Disconnect(after_events=-1))
+    raw.get("/sized")
+    assert body_of(raw.until_close()) == chunks(*EVENTS)

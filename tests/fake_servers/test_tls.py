@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -211,3 +212,25 @@ def test_what_is_no_tls_is_turned_away_and_others_are_served(secure, nonsense):
     assert requests.get(f"{secure.url}/big", verify=secure.ca_path).content == BIG
     secure.ledger.wait_until(lambda ledger: not ledger.open_connections)
     assert secure.errors == ()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_request_that_is_cut_at_its_head_is_still_known_by_its_body(secure, trusting, together):
+    secure.inject(Disconnect(at=Moment.REQUEST_HEAD))
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting.wrap_bio(incoming, outgoing, server_hostname=secure.address)
+    with socket.create_connection((secure.address, secure.port), timeout=10) as line:
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+                break
+            line.sendall(outgoing.read())
+            incoming.write(line.recv(65536))
+        client.write(b"POST /echo HTTP/1.1\r\nContent-Length: 4\r\n\r\n")
+        if not together:
+            line.sendall(outgoing.read())
+        client.write(b"body")  # in a record of its own
+        line.sendall(outgoing.read())
+        secure.ledger.wait_until(lambda ledger: ledger.exchanges and ledger.exchanges[0].body_complete)
+        read_all(line)
+    assert secure.ledger.exchanges[0].body == b"body"
