@@ -205,7 +205,7 @@ class FakeDockerServer(FakeServer):
         container = self._daemon.containers.get(name)
         if container is None:
             return _unknown(name)
-        await self._daemon.remove(container, force=True)
+        await self._daemon.finish(self._daemon.remove(container, force=True))
         return Response.json({"status": "cleanup process started", "container_id": name})
 
     async def _run(self, container: Container, order: Mapping[str, Any]) -> Completed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -253,6 +254,8 @@ class HttpConc:
                 _positive(name, value)
         declared = Declared(connect=connect, read=read, total=total)
         ledger = server.ledger
+        if total is not None:
+            self._let_end(server, on)
         connections = {c.number: c for c in ledger.connections}
         seen = {
             e.number: timeouts_of(server, connections[e.connection], e)
@@ -260,6 +263,14 @@ class HttpConc:
             if e.connection in connections
         }
         self._raise_on(_placed(server, find_wrong_timeouts(ledger, declared, on=on, seen=seen)))
+
+    def _let_end(self, server: FakeServer, on: str) -> None:
+        """Wait until the server has noticed that its clients have left; not in its own loop, which that would block."""
+        if server.is_running and not server.blocks():
+            with suppress(TimeoutError):  # what goes on is for the check to judge
+                server.ledger.wait_until(
+                    lambda ledger: all(e.ended_at is not None for e in ledger.matching(on)), timeout=self._policy.grace
+                )
 
     def _seen(self, server: FakeServer) -> Watched:
         # A server that the test made itself was watched from its start: nothing on it is from before.

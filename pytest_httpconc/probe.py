@@ -45,7 +45,7 @@ _MOST_FRAMES: Final = 120
 _MOST_PLACES: Final = 2
 _MOST_PENDING: Final = 1024
 _MOST_OPENINGS: Final = 10_000
-_MOST_LOOKS: Final = 100  #: for each route of a server; later requests are read without a pause
+_MOST_LOOKS: Final = 100  #: for each route of a server; the timeouts of later requests are not read
 _MOST_PAUSES: Final = 20
 _PAUSE: Final = 0.0002
 
@@ -200,8 +200,10 @@ class _Watch:
         sock = None if opening is None else opening.sock()
         if opening is None or sock is None or not looks_at_timeouts:
             return
-        route = entry.method, entry.path
-        if sock.gettimeout() != 0 and opening.thread != get_ident() and self._looks[route] < _MOST_LOOKS:
+        if sock.gettimeout() != 0 and opening.thread != get_ident():
+            route = entry.method, entry.path
+            if self._looks[route] == _MOST_LOOKS:
+                return  # a timeout that is read without a pause may be that of connecting
             self._looks[route] += 1
             _let_others_wait()
         with self._lock:

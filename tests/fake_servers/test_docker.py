@@ -284,3 +284,16 @@ def test_no_order_to_a_container_breaks_the_server(shared, body):
     order = {"command": "true", **body, "container_id": name}
     assert session.post(server.url + "/execute", data=json.dumps(order)).status_code in {200, 422}
     session.post(server.url + "/cleanup", json={"container_id": name})
+
+
+def test_cleanup_goes_on_when_its_client_has_gone(connect):
+    with FakeDockerServer() as server:
+        for _ in range(20):
+            container = requests.post(f"{server.url}/start", json={"config": {"image": "x"}}).json()["container_id"]
+            client = connect(server)
+            client.post("/cleanup", json.dumps({"container_id": container}).encode())
+            client.finish()
+        server.ledger.wait_until(lambda ledger: ledger.executions("POST /cleanup") == 20 and not ledger.in_flight)
+        for _ in range(100):  # rounds of the server's loop
+            server._host.call(lambda listener: None)
+        assert server.containers == ()

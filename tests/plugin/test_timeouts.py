@@ -232,3 +232,27 @@ def test_with(fake_http, httpconc):
     assert probe.timeouts_of(fake_http, connection, exchange) == probe.Timeouts(5, 5)
 """
     run(source).assert_outcomes(passed=2)
+
+
+def test_more_requests_than_are_looked_at_blame_nobody(fake_http, httpconc):
+    with requests.Session() as session:
+        for _ in range(150):
+            session.post(fake_http.url, timeout=(3, 30))
+    httpconc.assert_timeout(fake_http, connect=3, read=30)
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_call_that_was_left_a_moment_ago_is_judged(fake_http, httpconc, attempt):
+    fake_http.inject(Stall())
+    with requests.Session() as session, pytest.raises(requests.Timeout):
+        session.get(fake_http.url, timeout=0.05)
+    httpconc.assert_timeout(fake_http, total=0.05)
+
+
+def test_three_times_a_short_deadline_is_another(fake_http, httpconc):
+    fake_http.inject(Stall())
+    with pytest.raises(requests.Timeout):
+        requests.get(fake_http.url, timeout=0.6)
+    with pytest.raises(CheckFailed) as failure:
+        httpconc.assert_timeout(fake_http, total=0.2)
+    assert codes(failure) == ["HC302"]
