@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from fake_servers.errors import ScenarioError
 from fake_servers.recorder import ConnectionEntry, ExchangeEntry, Recorder
 from fake_servers.records import Closer, Connection, Exchange, Outcome
 
@@ -23,6 +24,7 @@ def rewrite(connections: Iterable[Connection], exchanges: Iterable[Exchange]) ->
         if exchange.connection not in known:
             known.add(exchange.connection)
             connections.append(Connection(number=exchange.connection, opened_at=exchange.begun_at))
+    _check_order(connections, exchanges)
     now = 0.0
     recorder = Recorder(lambda: now)
     entries: dict[int, ConnectionEntry] = {}
@@ -34,6 +36,16 @@ def rewrite(connections: Iterable[Connection], exchanges: Iterable[Exchange]) ->
     for now, _, step in sorted(steps, key=lambda step: step[:2]):  # noqa: B007 -- the recorder's clock reads it
         step()
     return recorder
+
+
+def _check_order(connections: list[Connection], exchanges: list[Exchange]) -> None:
+    opened_at = {connection.number: connection.opened_at for connection in connections}
+    for exchange in exchanges:
+        if exchange.begun_at < opened_at[exchange.connection]:
+            raise ScenarioError(
+                f"exchange {exchange.number} begins at {exchange.begun_at:g}, before its connection "
+                f"{exchange.connection} is opened, at {opened_at[exchange.connection]:g}"
+            )
 
 
 def _connection_steps(recorder: Recorder, record: Connection, entries: dict[int, ConnectionEntry]) -> Iterator[_Step]:

@@ -82,8 +82,7 @@ class Watched:
             _settle(ledger, since, max_idle, grace)
         else:
             held = _still_held(self.server, since, grace)
-        found = find_leaks(ledger, max_idle=max_idle, since=since, still_held=held, opened=self._opened)
-        return [*found, *find_unclosed(found, self._owner)]
+        return find_leaks(ledger, max_idle=max_idle, since=since, still_held=held, opened=self._opened)
 
     def _owner(self, connection: Connection) -> Owner | None:
         opening = opening_of(self.server, connection)
@@ -107,7 +106,12 @@ class Watched:
         ledger = self.ledger
         found: list[Finding] = []
         if policy.leaks != "allow":
-            found += self.leaks(max_idle=policy.max_idle, grace=policy.grace)
+            leaks = [
+                leak
+                for leak in self.leaks(max_idle=policy.max_idle, grace=policy.grace)
+                if leak.code not in policy.ignore
+            ]
+            found += [*leaks, *find_unclosed(leaks, self._owner)]
         if policy.at_most_once:
             found += find_resends(ledger)
         if policy.max_connections is not None:
@@ -147,6 +151,8 @@ class HttpConc:
         __tracebackhide__ = True
         if not servers:
             raise ScenarioError("assert_no_leaks() looked at no server; name those to look at, as in (fake_docker)")
+        for server in servers:
+            _is_server(server)
         if grace is not None:
             _positive("grace", grace)
         seconds = self._policy.grace if grace is None else grace
@@ -168,6 +174,7 @@ class HttpConc:
             CheckFailed: there were more.
         """
         __tracebackhide__ = True
+        _is_server(server)
         _positive("at_most", at_most)
         self._raise_on(_placed(server, find_excess_connections(server.ledger, at_most=at_most)))
 
@@ -185,6 +192,8 @@ class HttpConc:
         """
         __tracebackhide__ = True
         _meant(server, on)
+        if not isinstance(retry_statuses, Collection) or not all(isinstance(status, int) for status in retry_statuses):
+            raise ScenarioError(f"retry_statuses={retry_statuses!r} is no collection of statuses, as in {{429, 503}}")
         self._raise_on(_placed(server, find_resends(server.ledger, on=on, retry_statuses=retry_statuses)))
 
     def assert_concurrency(self, server: FakeServer, *, at_least: int, on: str = "*") -> None:
@@ -310,11 +319,11 @@ def _settle(ledger: Ledger, since: int, max_idle: int, grace: float) -> None:
         ledger.wait_until(lambda now: _left_open(now, since) <= max_idle and not now.in_flight, timeout=grace)
     except TimeoutError:
         return  # what is left is for the check to judge
-    except RuntimeError as error:
+    except RuntimeError:
         raise ScenarioError(
             "assert_no_leaks would block the loop that this server runs in: leave it to the end of the test, or first "
             "'await server.ledger.until(lambda ledger: not ledger.open_connections)'"
-        ) from error
+        ) from None
 
 
 def _still_held(server: FakeServer, since: int, grace: float) -> set[int]:
@@ -336,8 +345,14 @@ def _still_held(server: FakeServer, since: int, grace: float) -> set[int]:
     return set(suspects.values())
 
 
+def _is_server(server: object) -> None:
+    if not isinstance(server, FakeServer):
+        raise ScenarioError(f"{server!r} is no fake server; give the server itself, as in (fake_docker)")
+
+
 def _meant(server: FakeServer, on: str) -> None:
     """Refuse a pattern that can't mean anything here: the check would pass because nothing ran."""
+    _is_server(server)
     pattern = Pattern.parse(on)
     routes = [Pattern.parse(route) for route in server.routes]
     means_route = any(_overlap(pattern, route) for route in routes if route.path is not None)

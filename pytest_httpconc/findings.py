@@ -9,7 +9,7 @@ from typing import Final
 from fake_servers.errors import ScenarioError
 from fake_servers.records import Connection, Exchange
 
-__all__ = ["CATALOGUE", "CheckFailed", "Finding", "HttpConcWarning", "Rule", "check_codes"]
+__all__ = ["CATALOGUE", "LEAKS", "CheckFailed", "Finding", "HttpConcWarning", "Rule", "check_codes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,9 @@ CATALOGUE: Final[dict[str, Rule]] = {
         "see how the exchanges follow each other in the timeline: gaps are spent in the client, staircases are a limit",
     ),
 }
+
+
+LEAKS: Final = frozenset({"HC101", "HC102", "HC105"})  #: what ``leaks="warn"`` only warns of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -208,7 +208,8 @@ def _check(item: pytest.Item, test: Test) -> None:
     if not used:
         if item.get_closest_marker("httpconc") is not None and _marked(item).needs_a_server:
             pytest.fail(
-                f"the httpconc marker of {item.name} asks for a check, but the test used no fake server", pytrace=False
+                f"the httpconc marker of {item.name} asks for a check, but it sent nothing to a fake server",
+                pytrace=False,
             )
         return
     policy = _policy(item)
@@ -220,8 +221,10 @@ def _check(item: pytest.Item, test: Test) -> None:
     found = [finding for watched in used for finding in watched.findings(policy)]
     _warn_of_unmatched([w for w in used if w.server in test.owned or not w.server.is_running])
     if policy.leaks == "warn":
-        _warn([finding for finding in found if finding.code == "HC101"])
-        found = [finding for finding in found if finding.code != "HC101"]
+        from pytest_httpconc.findings import LEAKS
+
+        _warn([finding for finding in found if finding.code in LEAKS])
+        found = [finding for finding in found if finding.code not in LEAKS]
     raise_on(found)
 
 
@@ -273,32 +276,35 @@ def _warn_of_unmatched(used: list[Watched]) -> None:
 
 def _policy(item: pytest.Item) -> Policy:
     """The policy of a test: ini options, and its markers on top."""
-    from fake_servers import ScenarioError
     from pytest_httpconc.policy import Policy
 
-    try:
-        policy = Policy.from_ini({name: item.config.getini(f"httpconc_{name}") for name in _NAMES})
-    except ScenarioError as error:
-        pytest.fail(str(error), pytrace=False)
-    return _marked(item, policy)
+    values = {name: item.config.getini(f"httpconc_{name}") for name in _NAMES}
+    return _marked(item, _or_fail(lambda: Policy.from_ini(values)))
 
 
 def _marked(item: pytest.Item, policy: Policy | None = None) -> Policy:
     """A policy, or what holds without ini options, with a test's markers on top, the closest last."""
-    from fake_servers import ScenarioError
     from pytest_httpconc.policy import Policy
 
-    policy = policy or Policy()
+    marked = policy or Policy()
+    for marker in reversed(list(item.iter_markers("httpconc"))):
+        if marker.args:
+            pytest.fail(
+                f"the httpconc marker takes keywords only, as in leaks='allow', not {marker.args!r}", pytrace=False
+            )
+        marked = _or_fail(functools.partial(marked.with_marker, marker.kwargs))
+    return marked
+
+
+def _or_fail(read: Callable[[], Policy]) -> Policy:
+    """A policy that is read; one that makes no sense fails the test in one line."""
+    from fake_servers import ScenarioError
+
     try:
-        for marker in reversed(list(item.iter_markers("httpconc"))):
-            if marker.args:
-                raise ScenarioError(
-                    f"the httpconc marker takes keywords only, as in leaks='allow', not {marker.args!r}"
-                )
-            policy = policy.with_marker(marker.kwargs)
+        return read()
     except ScenarioError as error:
-        pytest.fail(str(error), pytrace=False)
-    return policy
+        problem = str(error)
+    pytest.fail(problem, pytrace=False)
 
 
 def _started() -> list[FakeServer]:

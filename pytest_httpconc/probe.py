@@ -45,9 +45,13 @@ _MOST_FRAMES: Final = 120
 _MOST_PLACES: Final = 2
 _MOST_PENDING: Final = 1024
 _MOST_OPENINGS: Final = 10_000
-_MOST_LOOKS: Final = 100  #: for each route of a server; the timeouts of later requests are not read
-_MOST_PAUSES: Final = 20
+_MOST_LOOKS: Final = 50  #: for each route of a server; the timeouts of later requests are not read
+_MOST_PAUSES: Final = 100
 _PAUSE: Final = 0.0002
+
+#: Functions that receive from their object's ``_sock``: of the standard library's socket files, and of httpcore.
+_RECEIVERS: Final = frozenset({"readinto", "read"})
+_RUNNERS: Final = frozenset({"_pytest", "pluggy", "pytest_asyncio", "anyio.pytest_plugin"})
 
 #: By the end of a file's path: the method by which sessions and clients send a request.
 _METHODS_OF_OWNERS: Final = {
@@ -132,7 +136,7 @@ class Opening:
     def __str__(self) -> str:
         through = f", through {self.library}" if self.library else ""
         if not self.places:
-            return f"opened outside of the test's own code{through}"
+            return f"opened in a task that is not the test's own{through}"
         path, line, name = self.places[0]
         called = f", called from {_shown(*self.places[1])}" if len(self.places) > 1 else ""
         return f"opened at {_shown(path, line, name)}{through}{called}"
@@ -205,7 +209,7 @@ class _Watch:
             if self._looks[route] == _MOST_LOOKS:
                 return  # a timeout that is read without a pause may be that of connecting
             self._looks[route] += 1
-            _let_others_wait()
+            _let_wait(sock, opening.timeout)
         with self._lock:
             key = connection.peer, connection.opened_at, entry.sequence
             self._timeouts[key] = Timeouts(opening.timeout, sock.gettimeout())
@@ -271,19 +275,30 @@ def timeouts_of(server: FakeServer, connection: Connection, exchange: Exchange) 
     return None if watch is None else watch.timeouts(connection.peer, connection.opened_at, exchange.sequence)
 
 
-def _let_others_wait() -> None:
-    """Let the other threads get on until each of them waits for something, or a few ms have passed.
+def _let_wait(sock: socket.socket, connecting: float | None) -> None:
+    """Let the client get on until it waits for its answer, or some ms have passed.
 
-    A client may set its read timeout only after it has sent its request, just before it waits for the answer.
+    Many clients set their read timeout only after they have sent a request, just before they wait. That they do is
+    seen by the frame that receives from this socket; or else by a timeout that is no more the one of connecting, as
+    nothing in the process moves.
     """
     before = None
     for _ in range(_MOST_PAUSES):
-        time.sleep(_PAUSE)
-        now = {thread: (id(frame), frame.f_lasti) for thread, frame in sys._current_frames().items()}
-        now.pop(get_ident(), None)
-        if now == before:
+        frames = sys._current_frames()
+        frames.pop(get_ident(), None)
+        if any(_receives(frame, sock) for frame in frames.values()):
+            return
+        now = {thread: (id(frame), frame.f_lasti) for thread, frame in frames.items()}
+        if now == before and sock.gettimeout() != connecting:
             return
         before = now
+        time.sleep(_PAUSE)
+
+
+def _receives(frame: FrameType, sock: socket.socket) -> bool:
+    if frame.f_code.co_name not in _RECEIVERS:
+        return False
+    return getattr(frame.f_locals.get("self"), "_sock", None) is sock
 
 
 def _watch(server: FakeServer) -> None:
@@ -320,7 +335,7 @@ def _opening(sock: socket.socket, frame: FrameType | None) -> Opening:
         file = _files.get(code.co_filename) or _file(code.co_filename)
         if file.package is None:
             places.append((code.co_filename, frame.f_lineno, _name(code)))
-        elif file.package == "_pytest":
+        elif file.package in _RUNNERS:
             break
         elif not places:
             library = file.package or library

@@ -93,7 +93,7 @@ def _cause(ledger: Ledger, exchanges: Sequence[Exchange], peak: int, *, loop_blo
     connections = [c for c in ledger.connections if c.number in {e.connection for e in exchanges}]
     together = _most_open(connections)
     reused = any(e.sequence > 1 for e in exchanges)
-    if together > peak:
+    if reused and together > peak:
         return (
             f"a lock, a semaphore or the order of the calls: {together} connections were open together, so the pool "
             "had room for more"
@@ -103,6 +103,8 @@ def _cause(ledger: Ledger, exchanges: Sequence[Exchange], peak: int, *, loop_blo
             f"a limit of {peak}, of the pool or of the workers that call: all requests came on {peak} connections, "
             "none of which was ever idle while others waited to be opened"
         )
+    if peak > 1:
+        return f"a limit of {peak} in the test or the client, such as workers or a semaphore: no connection was reused"
     if reused:
         return "not decided: a pool of one connection and calls made one after the other look alike from here"
     return "calls were made one after the other: each opened its connection when the one before was done with"

@@ -97,6 +97,12 @@ def _in_time(ledger: Ledger, exchanges: Sequence[Exchange], total: float) -> lis
     given_up = [e for e in exchanges if e.outcome is Outcome.ABORTED_BY_CLIENT]
     long = [e for e in exchanges if _lasted(e) > latest]
     early = [e for e in given_up if _lasted(e) < total * (1 - _TOLERANCE) - _DELAY / 5]
+    going_on = sum(e.ended_at is None for e in exchanges)
+    if not given_up and not long and going_on:
+        raise ScenarioError(
+            f"total={total:g} can't be judged yet: {going_on} calls are still in flight. In the server's loop, first "
+            "'await server.ledger.until(lambda ledger: not ledger.in_flight)'"
+        )
     if not given_up and not long:
         raise ScenarioError(
             f"total={total:g} can't be judged: no call was made to wait so long. Stall the server: "

@@ -68,6 +68,8 @@ def test_speedup_of_short_service_times_is_said_to_mean_little(side_by_side, sec
 
 CAUSES = {
     "one after the other": ([(1, 0, 1), (2, 2, 3), (3, 4, 5)], "calls were made one after the other"),
+    "two workers, responses kept": ([(1, 0, 1), (2, 0, 1), (3, 2, 3), (4, 2, 3)], "a limit of 2 in the test"),
+    "two workers": ([(1, 0, 1), (2, 0, 1), (3, 2, 3), (4, 2, 3)], "a limit of 2 in the test or the client"),
     "one connection": ([(1, 0, 1), (1, 2, 3), (1, 4, 5)], "not decided: a pool of one connection and calls"),
     "a pool of two": ([(1, 0, 1), (2, 0, 1), (1, 1.1, 2), (2, 1.1, 2)], "a limit of 2, of the pool or of the workers"),
     "a lock": ([(1, 0, 1), (2, 1.1, 2), (1, 2.1, 3), (2, 3.1, 4)], "a lock, a semaphore or the order of the calls"),
@@ -77,10 +79,9 @@ CAUSES = {
 @pytest.mark.parametrize("name", CAUSES)
 def test_cause_is_told_from_the_connections(connection, exchange, name):
     calls, cause = CAUSES[name]
-    closed = name == "one after the other"
-    numbers = sorted({number for number, *_ in calls})
-    connections = [connection(n, opened_at=0.0 if not closed else 2.0 * (n - 1)) for n in numbers]
-    if closed:
+    opened_at = {line: begin for line, begin, _ in reversed(calls)}
+    connections = [connection(line, opened_at=begin) for line, begin in sorted(opened_at.items())]
+    if name in {"one after the other", "two workers"}:
         connections = [replace(c, closed_at=c.opened_at + 1.5, closed_by=Closer.CLIENT_FIN) for c in connections]
     seen: dict[int, int] = {}
     exchanges = []

@@ -244,3 +244,25 @@ def test_waiting_for_a_leak_in_the_running_loop_is_refused(httpconc):
                 httpconc.assert_no_leaks(server)
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda httpconc, url: httpconc.assert_no_leaks(url),
+        lambda httpconc, url: httpconc.assert_connections(url, at_most=1),
+        lambda httpconc, url: httpconc.assert_at_most_once(url),
+        lambda httpconc, url: httpconc.assert_concurrency(url, at_least=1),
+        lambda httpconc, url: httpconc.assert_speedup(url, at_least=1),
+        lambda httpconc, url: httpconc.assert_timeout(url, read=1),
+    ],
+)
+def test_url_in_place_of_the_server_is_refused(fake_http, httpconc, check):
+    with pytest.raises(ScenarioError, match="is no fake server; give the server itself"):
+        check(httpconc, fake_http.url)
+
+
+@pytest.mark.parametrize("statuses", [503, "503", ["503"]])
+def test_retry_statuses_that_are_none_are_refused(fake_http, httpconc, statuses):
+    with pytest.raises(ScenarioError, match="is no collection of statuses"):
+        httpconc.assert_at_most_once(fake_http, retry_statuses=statuses)

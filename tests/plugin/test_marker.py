@@ -106,7 +106,7 @@ def test_marker_that_makes_no_sense_is_refused(run, arguments, message):
 def test_marker_that_asks_for_a_check_needs_a_server(run, option):
     result = run(f"import pytest\n@pytest.mark.httpconc({option})\ndef test(): pass")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*asks for a check, but the test used no fake server"])
+    result.stdout.fnmatch_lines(["*asks for a check, but it sent nothing to a fake server"])
 
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])

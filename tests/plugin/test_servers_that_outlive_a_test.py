@@ -178,7 +178,7 @@ def test_test_that_leaves_the_server_alone_is_not_looked_at(run_with_server):
     """
     result = run_with_server(tests)
     result.assert_outcomes(passed=3, errors=1)
-    result.stdout.fnmatch_lines(["*marker of test_third asks for a check, but the test used no fake server"])
+    result.stdout.fnmatch_lines(["*marker of test_third asks for a check, but it sent nothing to a fake server"])
 
 
 def test_injection_of_a_wider_scope_is_warned_of_once_and_only_if_no_test_matched_it(run_with_server):
