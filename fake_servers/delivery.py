@@ -161,6 +161,8 @@ class _Delivery:
         source = encoded(self._turn.request, self._answer, self.fault, self._outlet.service.sleep)
         async with aclosing(source) as blocks:
             async for block in blocks:
+                if self._outlet.is_over:
+                    return False
                 ends = isinstance(block, Last)
                 if self._falls_due(events, ends=ends) and await self._suffer():
                     return False

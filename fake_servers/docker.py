@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from fake_servers import validation
+from fake_servers.deadlines import timeout
 from fake_servers.docker_engine import (
     CREATE,
     Container,
@@ -193,7 +194,7 @@ class FakeDockerServer(FakeServer):
         if container is None:
             return _unknown(order["container_id"])
         # Shielded: a command goes on when its client goes, as it does in a container.
-        completed = await asyncio.shield(self._service.work(self._run(container, order)))
+        completed = await self._service.finish(self._run(container, order))
         return Response.json({"output": completed.output, "returncode": completed.returncode})
 
     async def _clean_up(self, request: Request) -> Response:
@@ -211,7 +212,8 @@ class FakeDockerServer(FakeServer):
     async def _run(self, container: Container, order: Mapping[str, Any]) -> Completed:
         limit = order["timeout"] * self._service.time_scale
         try:
-            return await asyncio.wait_for(self._perform(container, order), limit)
+            async with timeout(limit):
+                return await self._perform(container, order)
         except (asyncio.TimeoutError, TimeoutError):
             return TIMED_OUT
 

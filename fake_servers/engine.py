@@ -91,6 +91,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         # FIN from a client is taken as its leaving, as nginx and aiohttp take it: returning None closes.
         if self._tunnel is not None and not self._over:
             self._tunnel.feed_eof()
+            self.entry.input_ended = True
             return True  # the end of the input, and not of the connection
         self._left(Closer.CLIENT_FIN)
         return None

@@ -7,7 +7,6 @@ with the field named, in FastAPI's shape.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,9 +89,12 @@ class FakeEvalServer(FakeServer):
         self._begin_anew()
         super().__init__(**options)
 
-    def _begin_anew(self) -> None:
+    def _starting(self) -> None:
         self._slots = Slots(self._gpus, name="gpus")
         self._running: dict[int, str] = {}
+
+    def _begin_anew(self) -> None:
+        self._starting()
         self._scripts: tuple[_Script, ...] = ()
         self._used: dict[int, int] = {}
         self._evaluations = 0
@@ -174,8 +176,8 @@ class FakeEvalServer(FakeServer):
                 {"success": False, "error": f"no GPU was free within {limit:g} s", "error_detail": detail}
             )
         self.begins(request, waited=slot.waited)
-        # Shielded: an evaluation goes on when its client goes, as it does on a GPU.
-        return Response.json(await asyncio.shield(self._service.work(self._run(slots, slot, order))))
+        # An evaluation goes on when its client goes, as it does on a GPU.
+        return Response.json(await self._service.finish(self._run(slots, slot, order)))
 
     async def _run(self, slots: Slots, slot: Slot, order: Mapping[str, Any]) -> dict[str, Any]:
         instance, limit = order["instance_id"], order["timeout"]

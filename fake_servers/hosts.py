@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from fake_servers.errors import FakeServerError
+from fake_servers.errors import FakeServerError, ScenarioError
 from fake_servers.listener import Connect, Listener, UnixListener
 from fake_servers.records import Outcome
 from fake_servers.service import Service
@@ -37,7 +37,13 @@ class LoopHost:
         self.thread_id: int | None = threading.get_ident()
 
     def call(self, action: Callable[[Listener], Result]) -> Result:
-        """Do something in the server's loop, which is the caller's."""
+        """Do something in the server's loop, which is the caller's.
+
+        Raises:
+            ScenarioError: the caller is another thread.
+        """
+        if self.thread_id != threading.get_ident():
+            raise ScenarioError("this server runs in a loop of another thread: change it there, or run it in a thread")
         return action(self._listener)
 
     async def stop(self) -> None:
@@ -127,8 +133,11 @@ async def _wind_up(service: Service, listeners: tuple[Listener, ...]) -> None:
     service.wind_up()
     for connection in tuple(service.connections):
         connection.abort(Outcome.SERVER_STOPPED)
-    if service.tasks:
-        await asyncio.wait(service.tasks, timeout=_LONGEST_CLEANUP)
+    left = service.in_progress
+    if left:
+        _, slow = await asyncio.wait(left, timeout=_LONGEST_CLEANUP)
+        for task in slow:
+            task.cancel()
     while service.connections:  # noqa: ASYNC110 -- they are lost in the next round of the loop
         await asyncio.sleep(0)
 

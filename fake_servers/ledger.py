@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterable
 from threading import get_ident
 from time import monotonic
 
+from fake_servers.deadlines import timeout as deadline
 from fake_servers.recorder import Recorder, Totals
 from fake_servers.records import Closer, Connection, Exchange, Outcome, Progress
 from fake_servers.rewriting import rewrite
 from fake_servers.routing import Pattern
-
-# Not asyncio.wait_for, which before Python 3.12 can lose a cancellation that comes with the result.
-if sys.version_info >= (3, 11):
-    from asyncio import timeout as deadline
-else:
-    from async_timeout import timeout as deadline
 
 __all__ = ["Closer", "Connection", "Exchange", "Ledger", "Outcome", "Progress"]
 

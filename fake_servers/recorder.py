@@ -60,6 +60,7 @@ class ConnectionEntry:
         "closed_at",
         "closed_by",
         "exchanges",
+        "input_ended",
         "left",
         "number",
         "opened_at",
@@ -73,6 +74,7 @@ class ConnectionEntry:
         self.closed_at: float | None = None
         self.closed_by: Closer | None = None
         self.left = False
+        self.input_ended = False
         self.exchanges = 0
         self.bytes_in = 0
         self.bytes_out = 0
@@ -85,6 +87,7 @@ class ConnectionEntry:
             closed_at=self.closed_at,
             closed_by=self.closed_by,
             is_abandoned=self.closed_at is not None and not self.left,
+            input_ended=self.input_ended,
             exchanges=self.exchanges,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,

@@ -51,7 +51,8 @@ class Connection:
     Instants are seconds on the server's clock; ``peer`` is the client's address and port, on a unix socket
     ``"unix"`` and a running number; ``exchanges`` counts the requests that came on it; ``bytes_in`` and
     ``bytes_out`` are as the server saw them. It is closed when either side has sent FIN or RST, and abandoned
-    while the server has closed it and its client still holds it, in CLOSE_WAIT.
+    while the server has closed it and its client still holds it, in CLOSE_WAIT. In a tunnel, the input of one that
+    is open may have ended, be it that its client has closed it altogether.
     """
 
     number: int
@@ -60,6 +61,7 @@ class Connection:
     closed_at: float | None = None
     closed_by: Closer | None = None
     is_abandoned: bool = False
+    input_ended: bool = False
     exchanges: int = 0
     bytes_in: int = 0
     bytes_out: int = 0

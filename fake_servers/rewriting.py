@@ -51,7 +51,7 @@ def _check_order(connections: list[Connection], exchanges: list[Exchange]) -> No
 def _connection_steps(recorder: Recorder, record: Connection, entries: dict[int, ConnectionEntry]) -> Iterator[_Step]:
     def open_() -> None:
         entry = entries[record.number] = recorder.connection_opened(record.peer)
-        entry.number = record.number
+        entry.number, entry.input_ended = record.number, record.input_ended
         entry.bytes_in, entry.bytes_out = record.bytes_in, record.bytes_out
 
     yield record.opened_at, 0, open_

@@ -130,6 +130,9 @@ class FakeServer:
     def _set_up(self) -> None:
         """A service of its own adds its routes here."""
 
+    def _starting(self) -> None:
+        """A service of its own makes anew what is bound to a loop and its clock here."""
+
     def _describe_error(self, request: Request, status: int, message: str) -> Response:
         """An error in the words of a service of its own: no such route, a malformed request, an injected status."""
         return Response.json({"detail": message}, status=status)
@@ -317,6 +320,8 @@ class FakeServer:
         Raises:
             FakeServerError: a handler blocks the server's thread.
         """
+        if isinstance(self._host, ThreadHost) and self._host.thread_id == get_ident():
+            raise ScenarioError("a server can't be stopped by its own handler; stop it in the thread that started it")
         host, self._host = self._host, None
         if isinstance(host, ThreadHost):
             self._remember_open()
@@ -366,6 +371,7 @@ class FakeServer:
         self._port = listening.getsockname()[1]
         self._recorder.clock = clock
         self.open_at_stop = ()
+        self._starting()
         for observe in observers:
             observe(self)
         self._host = host(self._service, listening, self._connect, unix)

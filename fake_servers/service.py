@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dis
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -101,6 +102,34 @@ class Service:
         self._work.add(task)
         task.add_done_callback(self._work.discard)
         return task
+
+    @property
+    def in_progress(self) -> set[asyncio.Task[Any]]:
+        """Every task of the server's: what is served, and the work beside it."""
+        return {*self.tasks, *self._work}
+
+    async def finish(
+        self, coroutine: Coroutine[object, object, Result], *, answers: type[Exception] | tuple[()] = ()
+    ) -> Result:
+        """Do something to its end, also when the exchange that began it is over before.
+
+        Args:
+            coroutine: what is to be done.
+            answers: errors that are answers to the client, and nothing to keep when it has gone.
+        """
+        task = self.work(coroutine)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(functools.partial(self._keep_error, answers))
+            raise
+
+    def _keep_error(self, answers: type[Exception] | tuple[()], task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, answers):
+            problem = FakeServerError(f"what a client had begun before it left failed: {error!r}")
+            problem.__cause__ = error
+            self.errors.append(problem)
 
     async def sleep(self, seconds: float) -> None:
         """Wait for ``seconds`` of the server's own time."""

@@ -20,6 +20,7 @@ from fake_servers.service import Service
 __all__ = ["TlsConnection"]
 
 _BLOCK: Final = 256 * 1024
+_MOST_BEFORE_HANDSHAKE: Final = 64 * 1024
 
 
 class TlsConnection(ServerConnection):
@@ -48,6 +49,8 @@ class TlsConnection(ServerConnection):
             super()._meet(fault)
 
     def data_received(self, data: bytes) -> None:
+        if self._incoming.pending > _MOST_BEFORE_HANDSHAKE and not self._shaken:
+            return  # nobody has so much to say before the handshake
         self._incoming.write(data)
         if self._shaken or not (self._stalled or self._over):
             self._open_sealed()

@@ -18,6 +18,9 @@ __all__ = ["Last", "encoded"]
 _GARBAGE: Final = bytes(byte for byte in Random(0).randbytes(256) if byte not in b"Hh\r\n")
 
 
+_MOST_OF_BROKEN: Final = 1024 * 1024
+
+
 class Last(bytes):
     """The block after which a response is complete."""
 
@@ -114,7 +117,11 @@ async def _complete(answer: Answer) -> Response:
         await close(answer.parts)
         return Response(headers=answer.headers)
     async with aclosing(_body(answer.chunks, answer.length)) as chunks:
-        body = b"".join([chunk async for chunk in chunks])
+        body = b""
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > _MOST_OF_BROKEN:  # a stream need not end
+                break
     return Response(body, status=answer.status, headers=answer.headers)
 
 

@@ -75,14 +75,16 @@ class Watched:
         """The connections that are still open once things have settled, which takes ``grace`` seconds at most."""
         ledger, since = self.server.ledger, self.connections_before
         held: set[int] = set()
+        gone: set[int] = set()
         if self.server.is_running:
             if _left_open(ledger, since) <= max_idle and not ledger.in_flight:
                 return []
             gc.collect()  # sessions in a reference cycle close only when they are collected
             _settle(ledger, since, max_idle, grace)
+            gone = _gone(self.server)
         else:
             held = _still_held(self.server, since, grace)
-        return find_leaks(ledger, max_idle=max_idle, since=since, still_held=held, opened=self._opened)
+        return find_leaks(ledger, max_idle=max_idle, since=since, still_held=held, gone=gone, opened=self._opened)
 
     def _owner(self, connection: Connection) -> Owner | None:
         opening = opening_of(self.server, connection)
@@ -94,7 +96,7 @@ class Watched:
     def low_concurrency(self, at_least: int, on: str) -> list[Finding]:
         """Whatever was in flight together less than asked, and what held it up."""
         return find_low_concurrency(
-            self.server.ledger, at_least=at_least, on=on, holds=self.server.holds, blocked_at=self._blocked_at
+            self.ledger, at_least=at_least, on=on, holds=self.server.holds, blocked_at=self._blocked_at
         )
 
     def _blocked_at(self, connection: Connection) -> str | None:
@@ -176,7 +178,7 @@ class HttpConc:
         __tracebackhide__ = True
         _is_server(server)
         _positive("at_most", at_most)
-        self._raise_on(_placed(server, find_excess_connections(server.ledger, at_most=at_most)))
+        self._raise_on(_placed(server, find_excess_connections(self._seen(server).ledger, at_most=at_most)))
 
     def assert_at_most_once(self, server: FakeServer, *, on: str = "*", retry_statuses: Collection[int] = ()) -> None:
         """No request was sent again after it may have been executed (HC201), or on a status (HC202).
@@ -194,7 +196,7 @@ class HttpConc:
         _meant(server, on)
         if not isinstance(retry_statuses, Collection) or not all(isinstance(status, int) for status in retry_statuses):
             raise ScenarioError(f"retry_statuses={retry_statuses!r} is no collection of statuses, as in {{429, 503}}")
-        self._raise_on(_placed(server, find_resends(server.ledger, on=on, retry_statuses=retry_statuses)))
+        self._raise_on(_placed(server, find_resends(self._seen(server).ledger, on=on, retry_statuses=retry_statuses)))
 
     def assert_concurrency(self, server: FakeServer, *, at_least: int, on: str = "*") -> None:
         """So many exchanges were in flight together (HC401, HC403).
@@ -228,7 +230,7 @@ class HttpConc:
         __tracebackhide__ = True
         _positive("at_least", at_least)
         _meant(server, on)
-        self._raise_on(_placed(server, find_low_speedup(server.ledger, at_least=at_least, on=on)))
+        self._raise_on(_placed(server, find_low_speedup(self._seen(server).ledger, at_least=at_least, on=on)))
 
     def assert_timeout(
         self,
@@ -262,9 +264,9 @@ class HttpConc:
             if value is not None:
                 _positive(name, value)
         declared = Declared(connect=connect, read=read, total=total)
-        ledger = server.ledger
         if total is not None:
             self._let_end(server, on)
+        ledger = self._seen(server).ledger
         connections = {c.number: c for c in ledger.connections}
         seen = {
             e.number: timeouts_of(server, connections[e.connection], e)
@@ -324,6 +326,13 @@ def _settle(ledger: Ledger, since: int, max_idle: int, grace: float) -> None:
             "assert_no_leaks would block the loop that this server runs in: leave it to the end of the test, or first "
             "'await server.ledger.until(lambda ledger: not ledger.open_connections)'"
         ) from None
+
+
+def _gone(server: FakeServer) -> set[int]:
+    """Tunnels whose clients have closed them altogether, which the server takes for the end of their input."""
+    suspects = {c.peer[1]: c.number for c in server.ledger.connections if c.is_open and c.input_ended}
+    held = held_ports((server.address, server.port), suspects) if suspects else {}
+    return {number for port, number in suspects.items() if port not in held}
 
 
 def _still_held(server: FakeServer, since: int, grace: float) -> set[int]:

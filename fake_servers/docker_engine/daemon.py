@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
+from fake_servers.deadlines import timeout
 from fake_servers.docker_engine.calls import EngineError
 from fake_servers.docker_engine.configs import environment, exec_argv
 from fake_servers.docker_engine.containers import Container, Exec
@@ -33,7 +34,7 @@ class Daemon(Store):
 
     async def finish(self, deed: Coroutine[object, object, Result]) -> Result:
         """Do something to its end, also when the client that asked for it goes."""
-        return await asyncio.shield(self._service.work(deed))
+        return await self._service.finish(deed, answers=EngineError)
 
     def start(self, container: Container) -> None:
         """Start the main process.
@@ -116,7 +117,8 @@ class Daemon(Store):
         assert program is not None, "what runs has a main process"
         limit = None if seconds is None else seconds * self._service.time_scale
         try:
-            await asyncio.wait_for(program.wait(), limit)
+            async with timeout(limit):
+                await program.wait()
         except (asyncio.TimeoutError, TimeoutError):
             return False
         return True

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final
 
+from fake_servers.deadlines import timeout
 from fake_servers.docker_engine.filters import Filters, label_matches
 from fake_servers.docker_engine.journal import Bell
 
@@ -69,7 +70,8 @@ class Events:
 
 async def _wait(bell: Bell, seconds: float | None) -> None:
     try:
-        await asyncio.wait_for(bell.wait(), seconds)
+        async with timeout(seconds):
+            await bell.wait()
     except (asyncio.TimeoutError, TimeoutError):
         return
 

@@ -48,10 +48,14 @@ class Generation:
     def __init__(self, rules: Rules, slots: Slots, limits: RateLimits, *, tokens: int | None, seed: int) -> None:
         self._rules = rules
         self.slots = slots
-        self._limits = limits
+        self.limits = limits
         self.tokens = tokens
         self._seed = seed
         self.scripts: tuple[Script, ...] = ()
+
+    def begin_on_another_clock(self, slots: Slots, limits: RateLimits) -> None:
+        """Go on in another loop, with nothing running and nothing spent."""
+        self.slots, self.limits = slots, limits
 
     async def answer(
         self, dialect: Dialect, request: Request, begins: Callable[[Request, Slot], None]
@@ -59,7 +63,7 @@ class Generation:
         """Answer a request; ``begins`` is told when it has its slot."""
         try:
             reply, script = self._reply(dialect, request)
-            headers = self._limits.admit(reply.total_tokens, asyncio.get_running_loop().time(), dialect.provider)
+            headers = self.limits.admit(reply.total_tokens, asyncio.get_running_loop().time(), dialect.provider)
         except Refused as refused:
             return refusal(request, refused)
         if script is not None:

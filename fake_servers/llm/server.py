@@ -180,6 +180,10 @@ class FakeLLMServer(FakeServer):
         """How many requests wait for one."""
         return self._generation.slots.waiting
 
+    def _starting(self) -> None:
+        fresh = self._begun_anew()
+        self._generation.begin_on_another_clock(fresh.slots, fresh.limits)
+
     def _forget(self, *arguments: Any) -> None:
         super()._forget(*arguments)
         self._generation = self._begun_anew()

@@ -18,6 +18,7 @@ def find_leaks(
     max_idle: int = 0,
     since: int = 0,
     still_held: Collection[int] = (),
+    gone: Collection[int] = (),
     opened: Callable[[Connection], str] | None = None,
 ) -> list[Finding]:
     """Find connections that are still open (HC101), and those that only their client still holds (HC102).
@@ -28,10 +29,11 @@ def find_leaks(
         since: connections up to this number are not looked at.
         still_held: numbers of connections that the server had to close when it stopped, and whose sockets
             the client still holds.
+        gone: numbers of connections that are open for the server, and whose sockets no client holds any more.
         opened: says of a connection where it was opened.
     """
     exchanges = _by_connection(ledger.exchanges)
-    own = [c for c in ledger.connections if c.number > since]
+    own = [c for c in ledger.connections if c.number > since and c.number not in gone]
     abandoned = [c for c in own if c.is_abandoned and c.number not in still_held]
     connections = [c for c in own if c.is_open or c.number in still_held]
     busy = [c for c in connections if any(e.ended_at is None for e in exchanges.get(c.number, ()))]

@@ -96,7 +96,11 @@ def _in_time(ledger: Ledger, exchanges: Sequence[Exchange], total: float) -> lis
     latest = total * (1 + _TOLERANCE) + (_DELAY if total <= _ROUNDED_ABOVE else 1.0)
     given_up = [e for e in exchanges if e.outcome is Outcome.ABORTED_BY_CLIENT]
     long = [e for e in exchanges if _lasted(e) > latest]
-    early = [e for e in given_up if _lasted(e) < total * (1 - _TOLERANCE) - _DELAY / 5]
+    early = [
+        e
+        for e in given_up
+        if _lasted(e) < total * (1 - _TOLERANCE) - _DELAY / 5 and not _may_have_waited(e, ledger.exchanges, total)
+    ]
     going_on = sum(e.ended_at is None for e in exchanges)
     if not given_up and not long and going_on:
         raise ScenarioError(
@@ -118,6 +122,14 @@ def _in_time(ledger: Ledger, exchanges: Sequence[Exchange], total: float) -> lis
         summary = f"calls lasted {', '.join(sorted({f'{_lasted(e):g} s' for e in (*late, *early)}))}, not {total:g} s"
         found.append(_finding("HC302", summary, [_fate(e) for e in (*late, *early)], [*late, *early], ledger))
     return found
+
+
+def _may_have_waited(exchange: Exchange, exchanges: Iterable[Exchange], total: float) -> bool:
+    """Whether its deadline may have begun before it was sent: it waited in the pool, or is a further attempt."""
+    return any(
+        other.begun_at < exchange.begun_at and (other.ended_at is None or other.ended_at > exchange.begun_at - total)
+        for other in exchanges
+    )
 
 
 def _lasted(exchange: Exchange) -> float:

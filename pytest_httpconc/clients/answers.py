@@ -123,13 +123,18 @@ def completion_of(answer: dict[str, Any]) -> Completion:
 
 
 def _cost(value: object) -> float | None:
-    known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-    return float(value) if known else None  # type: ignore[arg-type]  # it is a number: `known` says so
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        cost = float(value)
+    except OverflowError:  # a whole number that no float can hold
+        return None
+    return cost if math.isfinite(cost) and cost >= 0 else None
 
 
 def _seconds(value: str | None) -> float | None:
     """What a Retry-After asks for in seconds; a date in it is passed over (RFC 9110, section 10.2.3)."""
-    return float(value) if value is not None and value.strip().isdigit() else None
+    return float(value) if value is not None and value.strip().isdecimal() and value.isascii() else None
 
 
 def checked_seconds(name: str, seconds: float) -> float:

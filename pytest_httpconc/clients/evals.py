@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypedDict
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import aiohttp
 
@@ -72,8 +72,13 @@ class _SharedSession:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._loop = ref(asyncio.get_running_loop())
         self._session: aiohttp.ClientSession | None = None
         self._users = 0
+
+    def is_of(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it was made in this loop, the only one that it can be used in."""
+        return self._loop() is loop
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -100,7 +105,10 @@ def _open_session(limits: Limits) -> aiohttp.ClientSession:
 
 
 def _shared() -> _SharedSession:
-    return _run.get() or _of_loop.setdefault(asyncio.get_running_loop(), _SharedSession(Limits()))
+    loop, run = asyncio.get_running_loop(), _run.get()
+    if run is not None and run.is_of(loop):  # a thread that was started inside a run has a loop of its own
+        return run
+    return _of_loop.get(loop) or _of_loop.setdefault(loop, _SharedSession(Limits()))
 
 
 @asynccontextmanager
@@ -247,6 +255,10 @@ def _extracted(status: int, content: bytes) -> dict[str, float]:
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"the answer's {name} is {value!r} and no number")
-    return float(value)
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, (int, float)) else float(value)
+    except OverflowError:  # a whole number that no float can hold
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"the answer's {name} is {str(value)[:50]} and no number")
+    return number

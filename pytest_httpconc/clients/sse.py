@@ -14,7 +14,7 @@ class EventDecoder:
     """Bytes in, in whatever blocks they come; the data of each complete event out. Comments are passed over."""
 
     def __init__(self) -> None:
-        self._text = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._rest = ""
         self._data: list[str] = []
 

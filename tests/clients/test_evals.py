@@ -75,6 +75,7 @@ def test_what_was_not_submitted_is_not_sent(fake_eval, exit_status):
         (Status(200, body=b'{"success": true, "reward": true, "speedup": 1}'), "reward is True"),
         (Status(200, body=b'{"success": true, "reward": NaN, "speedup": 1}'), "reward is nan"),
         (Status(200, body=b'{"success": "yes", "reward": 1, "speedup": 1}'), "evaluation failed"),
+        (Status(200, body=b'{"success": true, "reward": 1' + b"0" * 400 + b', "speedup": 1}'), "no number"),
         (Status(200, body=b"\xff\xfe"), ""),
         (Status(200, body=b"[" * 100_000), ""),
         (Disconnect(at=Moment.REQUEST), ""),
@@ -263,6 +264,15 @@ def test_stale_connection_is_no_reason_to_evaluate_twice(fake_eval, httpconc):
 
     asyncio.run(main())
     httpconc.assert_at_most_once(fake_eval, on="POST /evaluate")
+
+
+def test_thread_that_is_started_inside_a_run_has_a_session_of_its_own(fake_eval):
+    async def main():
+        async with evaluation_run():
+            await evaluate(**call(fake_eval, 1))
+            return await asyncio.to_thread(lambda: run_one(fake_eval)[2]["meta"]["error"])
+
+    assert asyncio.run(main()) is None
 
 
 # -- the mistakes ---------------------------------------------------------------------------------------------

@@ -126,6 +126,7 @@ def body(**changes):
         (Status(200, body=body(usage={"cost": "1"})), APIError, "does not say what it cost"),
         (Status(200, body=body(usage={"cost": True})), APIError, "does not say what it cost"),
         (Status(200, body=body(usage={"cost": -1})), APIError, "does not say what it cost"),
+        (Status(200, body=body(usage={"cost": 10**400})), APIError, "does not say what it cost"),
         (Disconnect(), APIError, "request failed"),
         (Disconnect(after_bytes=90), APIError, "request failed"),
         (Reset(at=Moment.REQUEST), APIError, "request failed"),

@@ -30,3 +30,7 @@ def test_event_is_complete_with_its_empty_line_and_not_before():
     decoder = EventDecoder()
     assert decoder.feed(b"data: a\n") == []
     assert decoder.feed(b"\n") == ["a"]
+
+
+def test_byte_order_mark_is_no_part_of_the_first_event():
+    assert EventDecoder().feed(b"\xef\xbb\xbfdata: a\n\n") == ["a"]

@@ -182,6 +182,39 @@ async def test_reset_forgets_scripts_and_gives_all_gpus_back(session):
         assert (await evaluate(session, server, instance_id="a"))["reward"] == 1.0
 
 
+@VIRTUAL
+async def test_stop_leaves_no_evaluation_and_a_restart_finds_every_gpu_free(session):
+    server = FakeEvalServer(gpus=1, duration=1000.0)
+    async with server:
+        call = asyncio.ensure_future(evaluate(session, server))
+        await server.ledger.until(lambda ledger: ledger.executions() == 1)
+        call.cancel()
+        await server.ledger.until(lambda ledger: not ledger.in_flight)
+    assert not [task for task in asyncio.all_tasks() if "FakeEvalServer" in str(task)]
+    async with server:
+        assert (await evaluate(session, server))["gpu_id"] == 0
+
+
+async def test_error_after_the_client_has_gone_is_kept(session):
+    class Broken(FakeEvalServer):
+        async def _run(self, *arguments):
+            await going_on.wait()
+            raise LookupError("a bug")
+
+    going_on = asyncio.Event()
+    server = Broken()
+    await server.start_in_loop()
+    call = asyncio.ensure_future(evaluate(session, server))
+    await server.ledger.until(lambda ledger: ledger.executions() == 1)
+    call.cancel()
+    await server.ledger.until(lambda ledger: not ledger.in_flight)
+    going_on.set()
+    for _ in range(5):  # rounds of the loop
+        await asyncio.sleep(0)
+    await server.stop_in_loop()
+    assert "LookupError('a bug')" in str(server.errors[0])
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

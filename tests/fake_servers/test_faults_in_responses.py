@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from fake_servers import Stream
 from fake_servers.faults import Disconnect, Dribble, HalfClose, Malformed, Redirect, Status, Throttle, WrongLength
 
 pytestmark = pytest.mark.usefixtures("any_loop")
@@ -179,3 +180,15 @@ def test_latency_holds_for_a_status_too(server, raw, over):
     raw.ask("/hello")
     [exchange] = over()
     assert exchange.service_time >= 0.02
+
+
+@pytest.mark.parametrize("fault", [Malformed("header"), WrongLength(5)], ids=str)
+def test_stream_that_does_not_end_can_be_broken_too(server, raw, fault):
+    async def endless():
+        while True:
+            yield bytes(65536)
+
+    server.route("GET /endless")(lambda request: Stream(endless()))
+    server.inject(fault)
+    raw.get("/endless")
+    assert 2**20 < len(raw.until_close()) < 2**21

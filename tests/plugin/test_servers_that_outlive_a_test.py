@@ -206,3 +206,37 @@ def test_server_of_a_wider_scope_raises_what_its_handlers_raised(run_with_server
     result = run_with_server(tests)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*FakeServerError: the handler of GET / failed: LookupError('no such thing')"])
+
+
+@pytest.mark.parametrize(
+    ("check", "passes"),
+    [
+        ("assert_connections(server, at_most=1)", True),
+        ("assert_at_most_once(server, on='POST /')", True),
+        ("assert_concurrency(server, at_least=2)", False),
+        ("assert_speedup(server, at_least=1.5)", False),
+        ("assert_timeout(server, read=7)", True),
+    ],
+)
+def test_assertions_judge_what_the_test_did_itself(run_with_server, check, passes):
+    tests = f"""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def call(server, timeout=30):
+        return requests.post(server.url, data="the same", timeout=timeout).status_code
+
+    def test_side_by_side_and_again(server, httpconc):
+        server.hold(until_in_flight=2, give_up=20)
+        server.delay(0.02)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(call, [server] * 2))
+        server.inject(Status(503), times=1)
+        call(server)
+        call(server)
+
+    def test_one_call(server, httpconc):
+        call(server, 7)
+        httpconc.{check}
+    """
+    result = run_with_server(tests)
+    result.assert_outcomes(passed=2 if passes else 1, failed=0 if passes else 1)

@@ -256,3 +256,21 @@ def test_three_times_a_short_deadline_is_another(fake_http, httpconc):
     with pytest.raises(CheckFailed) as failure:
         httpconc.assert_timeout(fake_http, total=0.2)
     assert codes(failure) == ["HC302"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.looptime
+async def test_deadline_that_began_in_the_pool_blames_nobody(httpconc):
+    async with FakeServer() as server:
+        server.delay(6)
+        connector = aiohttp.TCPConnector(limit=1)
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as session:
+
+            async def call():
+                async with session.get(server.url) as response:
+                    return response.status
+
+            _, second = await asyncio.gather(call(), call(), return_exceptions=True)
+        assert isinstance(second, asyncio.TimeoutError)
+        await server.ledger.until(lambda ledger: not ledger.in_flight)
+        httpconc.assert_timeout(server, total=10)
