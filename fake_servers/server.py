@@ -31,6 +31,7 @@ from fake_servers.tls import TlsConnection
 __all__ = ["FakeServer", "HostKind", "forget_stopped_servers", "started_servers"]
 
 HostKind = Literal["thread", "loop"]
+_ROUNDS_TO_ACCEPT: Final = 4  # of the loop: accept, make the transport, tell the connection
 _MOST_CLOCKS_DIFFER: Final = 5.0  # seconds; uvloop's is some ms behind
 
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
@@ -358,6 +359,13 @@ class FakeServer:
             self._forget()
         else:
             self._host.call(self._forget)
+
+    def catch_up(self) -> None:
+        """Have a server in a thread take in what has arrived: a connection in its backlog is not in its ledger yet."""
+        host = self._host
+        if isinstance(host, ThreadHost) and not self.blocks():
+            for _ in range(_ROUNDS_TO_ACCEPT):
+                host.call(lambda listener: None)
 
     def _start(self, host: type[ThreadHost] | type[LoopHost], clock: Callable[[], float]) -> None:
         if self._host is not None:

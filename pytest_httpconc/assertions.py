@@ -73,6 +73,7 @@ class Watched:
 
     def leaks(self, *, max_idle: int, grace: float) -> list[Finding]:
         """The connections that are still open once things have settled, which takes ``grace`` seconds at most."""
+        self.server.catch_up()
         ledger, since = self.server.ledger, self.connections_before
         held: set[int] = set()
         gone: set[int] = set()

@@ -204,6 +204,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def _check(item: pytest.Item, test: Test) -> None:
     """Look at every server that the test used; fail it once, with everything that was found."""
     __tracebackhide__ = True
+    for server in _started():
+        server.catch_up()
     used = _used(test)
     if not used:
         if item.get_closest_marker("httpconc") is not None and _marked(item).needs_a_server:
