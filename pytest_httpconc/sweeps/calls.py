@@ -21,6 +21,9 @@ class Nonce:
 
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
     def is_in(self, answer: object) -> bool:
         """Whether an answer contains it: text, bytes, a response that has one of them, or anything by its repr."""
         if isinstance(answer, (bytes, bytearray)):

@@ -142,12 +142,20 @@ class Books:
                 return await self.server.ledger.until(lambda now: now.held_connections <= allowed, timeout=seconds)
         return self.held <= allowed
 
+    def passed_over(self, opened: int) -> bool:
+        """Whether a connection of this step among the first so many stays unused, and a later one was opened all the same."""
+        ledger = self.server.ledger
+        if ledger.total_connections <= opened or opened <= self._connections:
+            return False
+        return any(c.is_open and not c.exchanges for c in ledger.connections if self._connections < c.number <= opened)
+
     def leaks(self) -> list[Finding]:
         """The connections that are left of this step, those of exchanges that came to nothing first."""
         ledger = self.server.ledger
         left = [c for c in ledger.connections if c.is_open or c.is_abandoned]
         exchanges = [e for e in ledger.exchanges if e.connection in {c.number for c in left}]
-        suspects = _lost(left, exchanges, self._exchanges) or [c for c in left if c.number > self._connections] or left
+        own = [c for c in left if c.number > self._connections]
+        suspects = _lost(left, exchanges, self._exchanges) or [c for c in own if not c.exchanges] or own or left
         numbers = {c.number for c in suspects}
         seen = Ledger.of(suspects, [e for e in exchanges if e.connection in numbers])
         return find_leaks(seen, opened=lambda connection: describe_opening(self.server, connection))

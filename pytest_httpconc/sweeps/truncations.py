@@ -113,7 +113,13 @@ class _Cut(Step):
     is_telling: bool
 
     @property
+    def spoils_next(self) -> bool:
+        """Whether the next call on the same connection may fail, and only the one after it must not."""
+        return isinstance(self.fault, WrongLength) and self.fault.delta < 0
+
+    @property
     def code(self) -> str:
+        """What it is if a client accepts it."""
         return "HC601" if isinstance(self.fault, (Disconnect, Reset)) else "HC602"
 
 
@@ -228,7 +234,10 @@ class _Sweep:
             with self._server.injected(cut.fault, times=1):
                 outcome = self._caller.run(client)
             self._judge(cut, outcome)
-            self._judge_next(self._caller.run(client))
+            following = self._caller.run(client)
+            if cut.spoils_next and not following.is_answer:
+                following = self._caller.run(client)
+            self._judge_next(following)
             if not self._books.settle(self._inside):
                 self._leaked()
         return outcome
@@ -243,7 +252,10 @@ class _Sweep:
             with self._server.injected(cut.fault, times=1):
                 outcome = await self._caller.run_in_loop(client)
             self._judge(cut, outcome)
-            self._judge_next(await self._caller.run_in_loop(client))
+            following = await self._caller.run_in_loop(client)
+            if cut.spoils_next and not following.is_answer:
+                following = await self._caller.run_in_loop(client)
+            self._judge_next(following)
             if not await self._books.settle_in_loop(self._inside):
                 self._leaked()
         return outcome
