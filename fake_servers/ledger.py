@@ -19,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:
     from async_timeout import timeout as deadline
 
-__all__ = ["Closer", "Connection", "Exchange", "Ledger", "Outcome", "Progress"]
+__all__ = ["Closer", "Connection", "Exchange", "Ledger", "Outcome", "Progress", "deadline"]
 
 
 class Ledger:

@@ -116,9 +116,11 @@ class Caller:
         nonce = self.new_nonce()
         try:
             returned = self.start(client, nonce)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the call has failed
+        except Exception as error:
             if must_succeed:
-                raise ScenarioError(f"the undisturbed call raised {error!r}; a sweep needs one that succeeds") from error
+                raise ScenarioError(
+                    f"the undisturbed call raised {error!r}; a sweep needs one that succeeds"
+                ) from error
             return Outcome(raised=repr(error), nonce=nonce)
         if inspect.isawaitable(returned):
             _dispose(returned)
@@ -136,9 +138,11 @@ class Caller:
         nonce = self.new_nonce()
         try:
             return Outcome(await self.start(client, nonce), nonce=nonce)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the call has failed
+        except Exception as error:
             if must_succeed:
-                raise ScenarioError(f"the undisturbed call raised {error!r}; a sweep needs one that succeeds") from error
+                raise ScenarioError(
+                    f"the undisturbed call raised {error!r}; a sweep needs one that succeeds"
+                ) from error
             return Outcome(raised=repr(error), nonce=nonce)
 
     @contextmanager

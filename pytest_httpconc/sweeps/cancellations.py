@@ -13,6 +13,7 @@ from fake_servers.ledger import deadline
 from pytest_httpconc.findings import Finding
 from pytest_httpconc.sweeps.calls import Caller, Outcome
 from pytest_httpconc.sweeps.evidence import Books, Report, Step, check_only
+from pytest_httpconc.sweeps.logs import records_without_frames
 from pytest_httpconc.sweeps.stepping import Steps, When
 
 __all__ = ["Cancellations", "sweep_cancellations"]
@@ -87,7 +88,8 @@ async def sweep_cancellations(
     caller = Caller(call, client)
     if not caller.is_async:
         raise ScenarioError(f"call={call!r} is no coroutine function, and only such can be cancelled: 'async def call'")
-    return await _Sweep(server, caller, contenders, grace).run(only)
+    with records_without_frames():
+        return await _Sweep(server, caller, contenders, grace).run(only)
 
 
 @dataclass(frozen=True, slots=True)

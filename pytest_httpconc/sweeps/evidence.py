@@ -143,7 +143,7 @@ class Books:
         return self.held <= allowed
 
     def passed_over(self, opened: int) -> bool:
-        """Whether a connection of this step among the first so many stays unused, and a later one was opened all the same."""
+        """Whether an unused connection of this step, one of the first so many, is open, and a later one was opened."""
         ledger = self.server.ledger
         if ledger.total_connections <= opened or opened <= self._connections:
             return False

@@ -15,6 +15,7 @@ from fake_servers.records import Outcome as Fate
 from pytest_httpconc.findings import Finding
 from pytest_httpconc.sweeps.calls import Caller, Outcome
 from pytest_httpconc.sweeps.evidence import Books, Report, Step, check_only, chosen
+from pytest_httpconc.sweeps.logs import records_without_frames
 from pytest_httpconc.sweeps.responses import Shape
 from pytest_httpconc.sweeps.watchdog import Hung, Watchdog
 
@@ -85,18 +86,19 @@ def sweep_truncations(
     _check_place(server, caller)
     sweep = _Sweep(server, caller, grace)
     dog = Watchdog()
-    try:
-        dog.watch(lambda: sweep.run(dog, only))
-    except Hung as error:
-        sweep.hung(error)
+    with records_without_frames():
+        try:
+            dog.watch(lambda: sweep.run(dog, only))
+        except Hung as error:
+            sweep.hung(error)
     return sweep.result()
 
 
 def _check_place(server: FakeServer, caller: Caller) -> None:
     if server.blocks():
         raise ScenarioError(
-            "sweep_truncations would block the loop that this server runs in; use a server in a thread ('with' in place "
-            "of 'async with'), and call the sweep in a test that is no coroutine"
+            "sweep_truncations would block the loop that this server runs in; use a server in a thread ('with' in "
+            "place of 'async with'), and call the sweep in a test that is no coroutine"
         )
     if caller.is_async and asyncio._get_running_loop() is not None:
         raise ScenarioError(
@@ -176,8 +178,8 @@ class _Sweep:
         exchanges = self._own
         if len(exchanges) != 1:
             raise ScenarioError(
-                f"the undisturbed call sent {len(exchanges)} requests to {self._server!r}; a sweep cuts the response to "
-                "one: do what comes before it in the factory of the client, or outside"
+                f"the undisturbed call sent {len(exchanges)} requests to {self._server!r}; a sweep cuts the response "
+                "to one: do what comes before it in the factory of the client, or outside"
             )
         return exchanges
 
@@ -185,9 +187,7 @@ class _Sweep:
 
     def _cuts(self) -> list[_Cut]:
         """All that is done to the response, in order."""
-        return [
-            _Cut(number, what, fault, telling) for number, (what, fault, telling) in enumerate(self._faults(), 1)
-        ]
+        return [_Cut(number, what, fault, telling) for number, (what, fault, telling) in enumerate(self._faults(), 1)]
 
     def _faults(self) -> Iterator[tuple[str, Fault, bool]]:
         shape = self._shape
@@ -213,10 +213,7 @@ class _Sweep:
         return not fatal & set(self._report.findings)
 
     def _perform(self, cut: _Cut | None) -> Outcome:
-        if self._caller.is_async:
-            outcome = asyncio.run(self._performed_in_loop(cut))
-        else:
-            outcome = self._performed(cut)
+        outcome = asyncio.run(self._performed_in_loop(cut)) if self._caller.is_async else self._performed(cut)
         if cut is None:
             self._books.settle(0, _SHORTLY)
             self._outside = self._books.held
