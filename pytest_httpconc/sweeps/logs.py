@@ -12,7 +12,7 @@ __all__ = ["records_without_frames"]
 
 @contextmanager
 def records_without_frames() -> Iterator[None]:
-    """During a ``with`` block, a record with an exception is made with its text in place of the exception."""
+    """During a ``with`` block, a record of an exception is made with its text in place of it."""
     make = logging.getLogRecordFactory()
     formatter = logging.Formatter()
 
@@ -21,6 +21,8 @@ def records_without_frames() -> Iterator[None]:
         if isinstance(record.exc_info, tuple) and record.exc_info[1] is not None:
             record.exc_text = formatter.formatException(record.exc_info)
             record.exc_info = None
+        if isinstance(record.args, tuple) and any(isinstance(a, BaseException) for a in record.args):
+            record.args = tuple(str(a) if isinstance(a, BaseException) else a for a in record.args)
         return record
 
     logging.setLogRecordFactory(make_without)

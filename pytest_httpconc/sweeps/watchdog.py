@@ -8,8 +8,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from typing import Final
 
 __all__ = ["Hung", "Watchdog"]
+
+_LOOK_AGAIN: Final = 0.1  # seconds; the deadline moves with each step
 
 
 class Hung(Exception):
@@ -56,7 +59,7 @@ class Watchdog:
         thread = threading.Thread(target=lambda: context.run(self._do, work), name="httpconc-sweep", daemon=True)
         thread.start()
         try:
-            while not self._ended.wait(max(0.0, min(60.0, self._deadline - time.monotonic()))):
+            while not self._ended.wait(_LOOK_AGAIN):
                 if time.monotonic() >= self._deadline:
                     raise Hung(self._seconds, _place(thread))
         finally:
