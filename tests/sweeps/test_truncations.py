@@ -7,7 +7,7 @@ import http.client
 import json
 import socket
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import aiohttp
 import httpx
@@ -114,7 +114,7 @@ def test_sweep_leaves_scenario_and_checks_as_they_were(server, httpconc, url):
 
 
 def test_a_response_of_200_bytes_takes_less_than_two_seconds(fake_http, httpconc):
-    fake_http.route("GET /")(lambda request: Response.json({"pad": "x" * 119}))
+    fake_http.route("GET /")(lambda request: Response.json({"pad": "x" * 117}))
 
     def call(session):
         response = session.get(fake_http.url, timeout=5)
@@ -272,10 +272,8 @@ def test_answer_of_another_call_is_caught(server, httpconc):
         last = None
 
         def post(self, body=b"1"):
-            try:
+            with suppress(http.client.HTTPException, OSError, ValueError):
                 Shared.last = Line.post(self, body)
-            except (http.client.HTTPException, OSError, ValueError):
-                pass
             return Shared.last
 
     with pytest.raises(CheckFailed) as failure:
@@ -314,11 +312,13 @@ def test_chunked_body_is_complete_behind_its_last_chunk(fake_http, httpconc):
         yield b"some text "
         yield b"and more"
 
-    fake_http.route("GET /")(lambda request: Stream(parts(), headers={"Content-Type": "application/json"}))
+    fake_http.route("GET /")(lambda request: Stream(parts()))
 
     def call(pool):
         response = pool.request("GET", fake_http.url, retries=False)
-        return checked(response.headers, response.data)
+        if response.headers.get("Transfer-Encoding") != "chunked":
+            raise ValueError("cut or spoiled headers")
+        return response.data
 
     result = httpconc.sweep_truncations(fake_http, call, urllib3.PoolManager)
     assert result.steps == 2 * result.size + 6
