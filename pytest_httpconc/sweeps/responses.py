@@ -9,6 +9,7 @@ from typing import Final
 __all__ = ["Shape"]
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LAST_CHUNK: Final = b"0\r\n\r\n"
 _LARGEST_WHOLE_BODY: Final = 4096
 _BLOCK: Final = 4096
 _MOST_BLOCKS: Final = 16
@@ -52,10 +53,11 @@ class Shape:
     def complete_at(self) -> int:
         """After how many bytes it is complete, if the connection ends there.
 
-        A chunked body is complete with its last chunk (RFC 9112, section 8), the empty line behind it missing.
+        A chunked body is complete with its last chunk (RFC 9112, section 8), the empty line behind it missing. The
+        line's own end may be missing too: no data is lost, and no client built on http.client can tell.
         """
         if self.is_chunked and self.body:
-            return self.size - 2
+            return self.size - len(_LAST_CHUNK) + 1
         return self.size if self.has_length or not self.body else self.head
 
     def part(self, at: int) -> str:
