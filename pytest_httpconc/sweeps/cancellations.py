@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -232,7 +232,7 @@ class _Sweep:
             else:
                 others.append(task)
         assert target is not None, "one of the calls is the target"
-        _, late = await asyncio.wait([target, *others], timeout=self._limit)
+        late = await _late([target, *others], self._limit)
         if late:
             self._does_not_end("the cancelled call" if target in late else "a call beside it")
             await _cancel(late, self._books.grace)
@@ -247,7 +247,7 @@ class _Sweep:
     async def _afterwards(self, client: object) -> None:
         """As many calls as there were must be served again, side by side."""
         tasks = [asyncio.ensure_future(self._caller.run_in_loop(client)) for _ in range(self._contenders + 1)]
-        _, late = await asyncio.wait(tasks, timeout=self._limit)
+        late = await _late(tasks, self._limit)
         if late:
             self._does_not_end("a call made afterwards")
         await _cancel(late, self._books.grace)
@@ -289,6 +289,16 @@ class _Sweep:
 
     def _found(self, finding: Finding) -> None:
         self._report.add(self._current, finding)
+
+
+async def _late(tasks: Sequence[asyncio.Task[Outcome]], seconds: float) -> set[asyncio.Task[Outcome]]:
+    """Wait for tasks, and return those that have not ended; none is left if the sweep itself is cancelled."""
+    try:
+        return (await asyncio.wait(tasks, timeout=seconds))[1]
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        raise
 
 
 async def _cancel(tasks: Any, grace: float) -> None:

@@ -113,14 +113,14 @@ def test_sweep_leaves_scenario_and_checks_as_they_were(server, httpconc, url):
         session.post(f"{server.url}/other", timeout=5)
 
 
-def test_a_response_of_200_bytes_takes_less_than_two_seconds(fake_http, httpconc):
+def test_a_response_of_200_bytes_is_swept_quickly(fake_http, httpconc):
     fake_http.route("GET /")(lambda request: Response.json({"pad": "x" * 117}))
 
     def call(session):
         response = session.get(fake_http.url, timeout=5)
         return checked(response.headers, response.json())
 
-    began_at = time.process_time()  # of all threads: on a quiet machine, no less than what it takes
+    began_at = time.process_time()  # of all threads, and whatever else the machine does
     result = httpconc.sweep_truncations(fake_http, call, requests.Session)
     assert result.size == 200
     assert time.process_time() - began_at < 4
