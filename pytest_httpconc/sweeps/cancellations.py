@@ -212,9 +212,8 @@ class _Sweep:
             for finding in self._books.resends(calls=entered + self._each * (line.contenders + 1)):
                 self._found(finding)
         if not self._is_over:
-            opened = self._books.server.ledger.total_connections
             await self._afterwards(client)
-            if not await self._books.settle_in_loop(self._inside) or self._books.passed_over(opened):
+            if not await self._books.settle_in_loop(self._inside) or self._books.passed_over():
                 self._leaked()
         await self._leave(manager)
         if not await self._books.settle_in_loop(self._outside):

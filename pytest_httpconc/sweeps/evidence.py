@@ -142,12 +142,15 @@ class Books:
                 return await self.server.ledger.until(lambda now: now.held_connections <= allowed, timeout=seconds)
         return self.held <= allowed
 
-    def passed_over(self, opened: int) -> bool:
-        """Whether an unused connection of this step, one of the first so many, is open, and a later one was opened."""
-        ledger = self.server.ledger
-        if ledger.total_connections <= opened or opened <= self._connections:
+    def passed_over(self) -> bool:
+        """Whether a connection of this step was never used and is open, and a later one was opened all the same.
+
+        To be asked when as many calls as ever were made side by side have all been served.
+        """
+        if self.server.ledger.total_connections <= self._connections + 1:
             return False
-        return any(c.is_open and not c.exchanges for c in ledger.connections if self._connections < c.number <= opened)
+        own = [c for c in self.server.ledger.connections if c.number > self._connections]
+        return any(c.is_open and not c.exchanges for c in own[:-1])
 
     def leaks(self) -> list[Finding]:
         """The connections that are left of this step, those of exchanges that came to nothing first."""
