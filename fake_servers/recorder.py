@@ -6,7 +6,7 @@ when someone reads them; the record of an exchange that is over is kept.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from threading import Condition, RLock
@@ -190,6 +190,7 @@ class Recorder:
         self.watched: list[Callable[[], None]] = []
         self.observers: list[Callable[[ConnectionEntry], None]] = []
         self.arrival_observers: list[Callable[[ExchangeEntry], None]] = []
+        self.tap: defaultdict[int, bytearray] | None = None
         self.connections: deque[ConnectionEntry] = deque(maxlen=keep)
         self.exchanges: deque[ExchangeEntry] = deque(maxlen=keep)
         self.clear()
@@ -218,6 +219,12 @@ class Recorder:
         for observe in self.observers:
             observe(entry)
         return entry
+
+    def sent(self, entry: ConnectionEntry, data: bytes) -> None:
+        """Bytes were sent on a connection; kept only while someone has tapped it."""
+        entry.bytes_out += len(data)
+        if self.tap is not None:
+            self.tap[entry.number] += data
 
     def connection_closed(self, entry: ConnectionEntry, by: Closer, at: float | None = None) -> None:
         """One side closed a connection; the first report counts."""

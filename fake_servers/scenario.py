@@ -89,6 +89,10 @@ class Scenario:
         """This scenario with one more injection at its end."""
         return Scenario((*self.injections, injection), seed=self.seed)
 
+    def without(self, injection: Injection) -> Scenario:
+        """This scenario without one injection: this very one, and not one that is equal to it."""
+        return Scenario((i for i in self.injections if i is not injection), seed=self.seed)
+
 
 class Plan(NamedTuple):
     """What one exchange is to meet: at most one fault, seconds of latency, and where it is held back."""
@@ -141,6 +145,14 @@ class ScenarioRun:
         """Put one more injection at the end; it counts matches from now on."""
         self._start(len(self.scenario.injections), injection)
         self.scenario = self.scenario.plus(injection)
+
+    def remove(self, injection: Injection) -> None:
+        """Take one injection back: it acts on nothing that arrives from now on. One that is not there is no error."""
+        self._requests = tuple(r for r in self._requests if r.injection is not injection)
+        self._connections = tuple(r for r in self._connections if r.injection is not injection)
+        self._listener = tuple(r for r in self._listener if r.injection is not injection)
+        self.plans_requests = bool(self._requests or self._held)
+        self.scenario = self.scenario.without(injection)
 
     def hold(self, rendezvous: Rendezvous) -> None:
         """Hold matching answers back at a rendezvous."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from threading import get_ident
 from types import TracebackType
@@ -218,6 +219,34 @@ class FakeServer:
             ScenarioError: a value is out of range, or the combination makes no sense.
         """
         self._add(Injection(on=on, after=after, times=times, probability=probability, fault=fault))
+
+    @contextmanager
+    def injected(
+        self, fault: Fault, *, on: str = "*", after: int = 0, times: int | None = None, probability: float = 1.0
+    ) -> Iterator[Injection]:
+        """As `inject`, for a ``with`` block: at its end the injection is taken back, whether it has acted or not.
+
+        An exchange that has met it goes on with it.
+
+        Raises:
+            ScenarioError: a value is out of range, or the combination makes no sense.
+        """
+        injection = Injection(on=on, after=after, times=times, probability=probability, fault=fault)
+        self._add(injection)
+        try:
+            yield injection
+        finally:
+            self._service.run.remove(injection)
+
+    @contextmanager
+    def tapped(self) -> Iterator[Mapping[int, bytearray]]:
+        """Keep the bytes that are sent during a ``with`` block, by the number of their connection, before TLS."""
+        sent: defaultdict[int, bytearray] = defaultdict(bytearray)
+        before, self._recorder.tap = self._recorder.tap, sent
+        try:
+            yield sent
+        finally:
+            self._recorder.tap = before
 
     def hold(self, *, until_in_flight: int, give_up: float = 2.0, on: str = "*") -> Rendezvous:
         """Keep matching answers back until ``until_in_flight`` of them wait together, at most ``give_up`` seconds.

@@ -57,7 +57,7 @@ class TlsConnection(ServerConnection):
 
     def write(self, data: bytes) -> None:
         if not (self._over or self._mute):
-            self.entry.bytes_out += len(data)
+            self.service.recorder.sent(self.entry, data)
             self._seal(data)
 
     def _go_on(self) -> None:

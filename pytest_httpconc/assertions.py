@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from fake_servers import Connection, FakeServer, Ledger, ScenarioError
 from fake_servers.routing import Pattern
@@ -25,6 +25,7 @@ from pytest_httpconc.findings import CheckFailed, Finding
 from pytest_httpconc.policy import Policy
 from pytest_httpconc.probe import Owner, describe_opening, held_ports, opening_of, timeouts_of
 from pytest_httpconc.report.terminal import render
+from pytest_httpconc.sweeps import Cancellations, Truncations, sweep_cancellations, sweep_truncations
 
 __all__ = ["HttpConc", "Watched", "raise_on"]
 
@@ -39,6 +40,7 @@ class Watched:
         self.server = server
         self._known = frozenset() if from_its_start else frozenset(map(_identity, server.ledger.connections))
         self._last = () if from_its_start else server.ledger.exchanges[-1:]
+        self._swept: list[tuple[float, float]] = []
 
     @property
     def connections_before(self) -> int:
@@ -57,13 +59,39 @@ class Watched:
 
     @property
     def ledger(self) -> Ledger:
-        """What was recorded since the test began, with those connections from before on which it sent requests."""
-        whole, connections, exchanges = self.server.ledger, self.connections_before, self.exchanges_before
+        """What was recorded since the test began, with those connections from before on which it sent requests.
+
+        What a sweep did is not in it: the sweep has judged it.
+        """
+        whole, connections, exchanges = self.unswept, self.connections_before, self.exchanges_before
         if not connections and not exchanges:
             return whole
         own = [e for e in whole.exchanges if e.number > exchanges]
         used = {e.connection for e in own}
         return Ledger.of([c for c in whole.connections if c.number > connections or c.number in used], own)
+
+    @property
+    def unswept(self) -> Ledger:
+        """All that was recorded, without what sweeps of this test did."""
+        whole = self.server.ledger
+        if not self._swept:
+            return whole
+        swept = {e.number for e in whole.exchanges if any(a <= e.begun_at <= b for a, b in self._swept)}
+        own = [e for e in whole.exchanges if e.number not in swept]
+        used = {e.connection for e in own}
+        gone = {e.connection for e in whole.exchanges if e.number in swept} - used
+        return Ledger.of([c for c in whole.connections if c.number not in gone], own)
+
+    @contextmanager
+    def sweeping(self) -> Iterator[None]:
+        """What is recorded during a ``with`` block is a sweep's."""
+        before = self.server.ledger.count()
+        try:
+            yield
+        finally:
+            begun = [e.begun_at for e in self.server.ledger.exchanges if e.number > before]
+            if begun:
+                self._swept.append((min(begun), max(begun)))
 
     @property
     def was_used(self) -> bool:
@@ -129,15 +157,15 @@ class Watched:
 
     def resends(self) -> list[Finding]:
         """Requests that were sent again, as a diagnosis of a test that failed for another reason."""
-        return _placed(self.server, find_resends(self.server.ledger, since=self.exchanges_before))
+        return _placed(self.server, find_resends(self.unswept, since=self.exchanges_before))
 
 
 class HttpConc:
     """The checks, each judging from what a server has recorded; they raise `CheckFailed` with what they find."""
 
-    def __init__(self, policy: Policy | None = None, watched: Mapping[FakeServer, Watched] | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, watched: dict[FakeServer, Watched] | None = None) -> None:
         self._policy = policy or Policy()
-        self._watched = watched or {}
+        self._watched = {} if watched is None else watched
 
     def assert_no_leaks(self, *servers: FakeServer, grace: float | None = None) -> None:
         """No connection is open any more (HC101).
@@ -283,6 +311,77 @@ class HttpConc:
                 server.ledger.wait_until(
                     lambda ledger: all(e.ended_at is not None for e in ledger.matching(on)), timeout=self._policy.grace
                 )
+
+    def sweep_truncations(
+        self,
+        server: FakeServer,
+        call: Callable[..., Any],
+        client: Callable[[], Any] | None = None,
+        *,
+        only: int | None = None,
+    ) -> Truncations:
+        """Cut the response to ``call()`` after every byte, with FIN and with RST, and send malformed ones.
+
+        Each time the call must raise (HC601, HC602), nothing may be sent again that may have been executed (HC201),
+        no socket may be left (HC101, HC102), and the same client must work afterwards (HC702). It all runs in a
+        thread of its own. Of a body over 4 KiB, boundaries and seeded points are taken, and the result says so.
+
+        Args:
+            server: the server that is called.
+            call: makes one call that sends one request, and raises where it fails: ``call()``, or ``call(client)``.
+                A coroutine function is run by `asyncio.run`. Where it has a parameter ``nonce``, it is given a word
+                that its answer is to contain (HC501).
+            client: a factory of context managers, such as ``requests.Session``, entered anew for each step.
+            only: the number of a step, to be run alone.
+
+        Raises:
+            CheckFailed: a step has shown something.
+            ScenarioError: the undisturbed call fails or sends no request or several, an argument is out of range, or
+                it was called in a running loop.
+        """
+        __tracebackhide__ = True
+        with self._remembered(server).sweeping():
+            result = sweep_truncations(server, call, client, only=only, grace=self._policy.grace)
+        self._raise_on(_placed(server, result.findings))
+        return result
+
+    async def sweep_cancellations(
+        self,
+        server: FakeServer,
+        call: Callable[..., Any],
+        client: Callable[[], Any] | None = None,
+        contenders: int = 1,
+        *,
+        only: int | None = None,
+    ) -> Cancellations:
+        """Cancel ``call()`` at every suspension, alone and, with others in flight, after every step of theirs.
+
+        Each time it must raise CancelledError, and what goes on beside it and comes after it must work (HC702) and
+        get its own answer (HC501); nothing may be sent again that may have been executed (HC201), and no socket may
+        be left (HC701). A slot that a pool has lost shows for certain where the pool has no more slots than there
+        are calls.
+
+        Args:
+            server: the server that is called.
+            call: a coroutine function that makes one call and raises where it fails: ``call()``, or
+                ``call(client)``. Where it has a parameter ``nonce``, it is given a word that its answer is to contain.
+            client: a factory of (async) context managers, such as ``httpx.AsyncClient``, entered anew for each step.
+            contenders: up to how many further calls are in flight beside it; 0 or more.
+            only: the number of a step, to be run alone.
+
+        Raises:
+            CheckFailed: a step has shown something.
+            ScenarioError: the undisturbed call fails or does not end, or an argument is out of range.
+        """
+        __tracebackhide__ = True
+        grace = self._policy.grace
+        with self._remembered(server).sweeping():
+            result = await sweep_cancellations(server, call, client, contenders, only=only, grace=grace)
+        self._raise_on(_placed(server, result.findings))
+        return result
+
+    def _remembered(self, server: FakeServer) -> Watched:
+        return self._watched.setdefault(server, self._seen(server))
 
     def _seen(self, server: FakeServer) -> Watched:
         # A server that the test made itself was watched from its start: nothing on it is from before.

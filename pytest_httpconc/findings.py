@@ -92,6 +92,31 @@ CATALOGUE: Final[dict[str, Rule]] = {
         "speedup below the required",
         "see how the exchanges follow each other in the timeline: gaps are spent in the client, staircases are a limit",
     ),
+    "HC501": Rule(
+        "an answer reached the wrong caller",
+        "close a connection on which an answer is still to come, and never give it back to the pool: whoever gets it "
+        "next reads the answer to another's call; keep no answer in a place that calls share",
+    ),
+    "HC601": Rule(
+        "truncated response accepted as complete",
+        "compare the body with its Content-Length or read up to the last chunk, look for a header that every answer "
+        "of the server has (Content-Length, say), and raise where something is missing",
+    ),
+    "HC602": Rule(
+        "malformed response accepted",
+        "look whether the parsed answer is what was agreed on (the length of the body, the type of the content, a "
+        "field that is always there), and raise if not; close the connection with it",
+    ),
+    "HC701": Rule(
+        "cancelled call leaked its connection",
+        "close what the call has opened in `finally` or `async with`, with no `await` between opening it and entering "
+        "the block; `except Exception` does not see CancelledError",
+    ),
+    "HC702": Rule(
+        "client unusable after a fault or a cancellation",
+        "give back what the call has taken (slot, lock, place in a queue) in `finally`, throw a broken connection "
+        "away in place of pooling it, and let CancelledError pass",
+    ),
 }
 
 

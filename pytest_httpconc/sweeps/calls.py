@@ -1,0 +1,199 @@
+"""The user's call and client, as a sweep runs them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fake_servers.errors import ScenarioError
+
+__all__ = ["Caller", "Nonce", "Outcome"]
+
+_LONGEST_SHOWN: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Nonce:
+    """A word that belongs to one call: its answer is to contain it, and no other."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def is_in(self, answer: object) -> bool:
+        """Whether an answer contains it: text, bytes, a response that has one of them, or anything by its repr."""
+        if isinstance(answer, (bytes, bytearray)):
+            return self.text.encode() in answer
+        if isinstance(answer, str):
+            return self.text in answer
+        parts = [getattr(answer, name, None) for name in ("text", "content", "body", "data")]
+        return any(isinstance(p, (str, bytes)) and self.is_in(p) for p in parts) or self.text in repr(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended: with what it returned, or with what it raised.
+
+    Of an exception only its repr is kept: its traceback would keep the client's pool, and so its sockets.
+    """
+
+    returned: object = None
+    raised: str | None = None
+    nonce: Nonce | None = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it returned."""
+        return self.raised is None
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether it returned an answer that is not its own."""
+        return self.is_answer and self.nonce is not None and not self.nonce.is_in(self.returned)
+
+    def __str__(self) -> str:
+        if self.raised is not None:
+            return f"raised {_shortened(self.raised)}"
+        return f"returned {_shortened(repr(self.returned))}"
+
+
+class Caller:
+    """A call and the factory of its client, checked.
+
+    Args:
+        call: called with no argument, or with what ``client`` gave; with ``nonce`` as well where it has such a
+            parameter.
+        client: a factory of context managers, each for one step; None where calls bring their own.
+
+    Raises:
+        ScenarioError: one of them can't be called.
+    """
+
+    def __init__(self, call: Callable[..., Any], client: Callable[[], Any] | None) -> None:
+        if not callable(call):
+            raise ScenarioError(f"call={call!r} can't be called; give a function of one call, as in lambda: get(url)")
+        if client is not None and not callable(client):
+            raise ScenarioError(
+                f"client={client!r} is no factory; give what makes a client anew for each step, as in requests.Session"
+            )
+        self._call = call
+        self._client = client
+        self._nonce_kind = _kind_of_nonce(call)
+        self._last = 0
+        self.is_async = inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)
+
+    @property
+    def has_nonces(self) -> bool:
+        """Whether each call is given a nonce."""
+        return self._nonce_kind is not None
+
+    def new_nonce(self) -> Nonce | None:
+        """The nonce of the next call; None if the call takes none."""
+        if self._nonce_kind is None:
+            return None
+        self._last += 1
+        return Nonce(f"nonce-{self._last:06d}")
+
+    def start(self, client: object, nonce: Nonce | None) -> Any:
+        """Call it: its result, or its coroutine."""
+        given = () if self._client is None else (client,)
+        if nonce is None:
+            return self._call(*given)
+        if self._nonce_kind is inspect.Parameter.POSITIONAL_ONLY:
+            return self._call(*given, nonce.text)
+        return self._call(*given, nonce=nonce.text)
+
+    def run(self, client: object, *, must_succeed: bool = False) -> Outcome:
+        """Make one call that blocks.
+
+        Raises:
+            ScenarioError: it fails and must not, or it is no call that blocks.
+        """
+        nonce = self.new_nonce()
+        try:
+            returned = self.start(client, nonce)
+        except Exception as error:
+            if must_succeed:
+                raise ScenarioError(
+                    f"the undisturbed call raised {error!r}; a sweep needs one that succeeds"
+                ) from error
+            return Outcome(raised=repr(error), nonce=nonce)
+        if inspect.isawaitable(returned):
+            _dispose(returned)
+            raise ScenarioError(
+                "call() returned an awaitable but is no coroutine function; write 'async def call(...)' around it"
+            )
+        return Outcome(returned, nonce=nonce)
+
+    async def run_in_loop(self, client: object, *, must_succeed: bool = False) -> Outcome:
+        """Make one call in the running loop.
+
+        Raises:
+            ScenarioError: it fails and must not.
+        """
+        nonce = self.new_nonce()
+        try:
+            return Outcome(await self.start(client, nonce), nonce=nonce)
+        except Exception as error:
+            if must_succeed:
+                raise ScenarioError(
+                    f"the undisturbed call raised {error!r}; a sweep needs one that succeeds"
+                ) from error
+            return Outcome(raised=repr(error), nonce=nonce)
+
+    @contextmanager
+    def entered(self) -> Iterator[object]:
+        """A new client for one step."""
+        if self._client is None:
+            yield None
+            return
+        manager = self._client()
+        if not hasattr(manager, "__exit__"):
+            raise _no_manager(manager, "with")
+        with manager as client:
+            yield client
+
+    @asynccontextmanager
+    async def entered_in_loop(self) -> AsyncIterator[object]:
+        """A new client for one step, in the running loop."""
+        if self._client is None:
+            yield None
+            return
+        manager = self._client()
+        if hasattr(manager, "__aexit__"):
+            async with manager as client:
+                yield client
+        elif hasattr(manager, "__exit__"):
+            with manager as client:
+                yield client
+        else:
+            raise _no_manager(manager, "async with")
+
+
+def _kind_of_nonce(call: Callable[..., Any]) -> inspect._ParameterKind | None:
+    try:
+        parameter = inspect.signature(call).parameters.get("nonce")
+    except (TypeError, ValueError):  # something built in, that does not tell
+        return None
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return None if parameter is None or parameter.kind in variadic else parameter.kind
+
+
+def _dispose(awaitable: Any) -> None:
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()
+
+
+def _no_manager(manager: object, statement: str) -> ScenarioError:
+    return ScenarioError(
+        f"client() gave {manager!r}, which can't be used in '{statement}'; give a factory of context managers"
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
