@@ -119,11 +119,12 @@ def nginx(delay: float) -> None:
 
 
 def httpconc_llm(delay: float) -> None:
-    """Our model server, with ``delay`` between the 100 tokens of an answer."""
+    """Our model server, with ``delay`` between the 100 tokens of an answer; without, it echoes."""
     from fake_servers import FakeLLMServer
 
     with FakeLLMServer(itl=delay) as server:
-        server.script(text=" ".join(["token"] * EVENTS))
+        if delay:
+            server.script(text=" ".join(["token"] * EVENTS))
         print(server.port, flush=True)
         signal.pause()
 

@@ -164,7 +164,9 @@ class ServerConnection(RequestReader, asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes, unless the connection is over."""
         if not (self._over or self._mute):
-            self.service.recorder.sent(self.entry, data)
+            self.entry.bytes_out += len(data)
+            if self.service.recorder.tap is not None:
+                self.service.recorder.sent(self.entry, data)
             self.transport.write(data)
 
     async def drain(self) -> None:

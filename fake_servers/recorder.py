@@ -222,7 +222,6 @@ class Recorder:
 
     def sent(self, entry: ConnectionEntry, data: bytes) -> None:
         """Bytes were sent on a connection; kept only while someone has tapped it."""
-        entry.bytes_out += len(data)
         if self.tap is not None:
             self.tap[entry.number] += data
 

@@ -57,7 +57,9 @@ class TlsConnection(ServerConnection):
 
     def write(self, data: bytes) -> None:
         if not (self._over or self._mute):
-            self.service.recorder.sent(self.entry, data)
+            self.entry.bytes_out += len(data)
+            if self.service.recorder.tap is not None:
+                self.service.recorder.sent(self.entry, data)
             self._seal(data)
 
     def _go_on(self) -> None:

@@ -76,8 +76,7 @@ class Generation:
         if reply.order.stream:
             return Stream(_events(dialect, reply, script, pace, lease), headers=headers, content_type=CONTENT_TYPE)
         try:
-            for _ in range(reply.steps):
-                await pace.step()
+            await pace.steps(reply.steps)
         finally:
             lease.end()
         return Response.json(dialect.whole(reply), headers=headers)

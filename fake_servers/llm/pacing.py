@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from random import Random
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fake_servers.latency import Fixed, Latency
 from fake_servers.llm.dialect import Part
@@ -14,12 +14,20 @@ from fake_servers.slots import Slot, Slots
 __all__ = ["Lease", "Pace", "PacedEvents", "Speed"]
 
 
+_NO_TIME: Final = Fixed(0.0)
+
+
 class Speed(NamedTuple):
     """A model's speed: latencies of the first token and of each further one, and what each request beside costs."""
 
     ttft: Latency
     itl: Latency
     slowdown: float
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether no token ever takes time."""
+        return self.ttft == _NO_TIME and self.itl == _NO_TIME
 
 
 class Lease:
@@ -47,6 +55,13 @@ class Pace:
         self._random: Random | None = None
         self._sleep = sleep
         self._next = speed.ttft
+
+    async def steps(self, count: int) -> None:
+        """Take the time for so many tokens."""
+        if self._speed.is_instant:
+            return
+        for _ in range(count):
+            await self.step()
 
     async def step(self) -> None:
         """Take the time for the next token."""
