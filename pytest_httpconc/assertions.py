@@ -22,8 +22,9 @@ from pytest_httpconc.checks import (
 )
 from pytest_httpconc.checks.timeouts import Declared
 from pytest_httpconc.findings import CheckFailed, Finding
+from pytest_httpconc.openings import Owner
 from pytest_httpconc.policy import Policy
-from pytest_httpconc.probe import Owner, describe_opening, held_ports, opening_of, timeouts_of
+from pytest_httpconc.probe import describe_opening, held_ports, opening_of, timeouts_of
 from pytest_httpconc.report.terminal import render
 from pytest_httpconc.sweeps import Cancellations, Truncations, sweep_cancellations, sweep_truncations
 

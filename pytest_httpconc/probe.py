@@ -7,19 +7,15 @@ port tells which socket it was.
 
 from __future__ import annotations
 
-import http.client
 import socket
 import sys
-import sysconfig
 import time
-from asyncio import _get_running_loop
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock, get_ident
-from types import CodeType, FrameType
-from typing import Any, Final, NamedTuple
+from types import FrameType
+from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
 import psutil
@@ -29,9 +25,9 @@ from fake_servers.errors import ScenarioError
 from fake_servers.recorder import ConnectionEntry, ExchangeEntry
 from fake_servers.records import Connection, Exchange
 from fake_servers.server import FakeServer
+from pytest_httpconc.openings import Opening, opening_at
 
 __all__ = [
-    "Opening",
     "Timeouts",
     "describe_opening",
     "held_ports",
@@ -41,8 +37,6 @@ __all__ = [
     "timeouts_of",
 ]
 
-_MOST_FRAMES: Final = 120
-_MOST_PLACES: Final = 2
 _MOST_PENDING: Final = 1024
 _MOST_OPENINGS: Final = 10_000
 _MOST_LOOKS: Final = 50  #: for each route of a server; the timeouts of later requests are not read
@@ -51,106 +45,11 @@ _PAUSE: Final = 0.0002
 
 #: Functions that receive from their object's ``_sock``: of the standard library's socket files, and of httpcore.
 _RECEIVERS: Final = frozenset({"readinto", "read"})
-_RUNNERS: Final = frozenset({"_pytest", "pluggy", "pytest_asyncio", "anyio.pytest_plugin"})
-
-#: By the end of a file's path: the method by which sessions and clients send a request.
-_METHODS_OF_OWNERS: Final = {
-    "requests/sessions.py": "send",
-    "httpx/_client.py": "send",
-    "httpx2/_client.py": "send",
-    "aiohttp/client.py": "_request",
-    "urllib3/poolmanager.py": "urlopen",
-}
 
 #: Whether a check may ask for timeouts; while it is false, a request costs nothing.
 looks_at_timeouts = False
 
 Peer = tuple[str, int]
-
-
-class Owner:
-    """A session or client of a known library, held weakly."""
-
-    def __init__(self, owner: object) -> None:
-        kind = type(owner)
-        self.name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
-        self._owner = ref(owner)
-
-    @property
-    def is_unclosed(self) -> bool:
-        """Whether it is still there and was not closed."""
-        owner = self._owner()
-        return owner is not None and not _is_closed(owner)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it is still there and was closed."""
-        owner = self._owner()
-        return owner is not None and _is_closed(owner)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Owner) and self._owner == other._owner
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-
-def _is_closed(owner: Any) -> bool:
-    for name in ("is_closed", "closed"):  # httpx, aiohttp
-        if isinstance(getattr(owner, name, None), bool):
-            return bool(getattr(owner, name))
-    managers = [owner, *(getattr(adapter, "poolmanager", None) for adapter in getattr(owner, "adapters", {}).values())]
-    return not any(len(manager.pools) for manager in managers if hasattr(manager, "pools"))  # urllib3, requests
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """How a client's socket was opened.
-
-    Args:
-        places: file, line and function of the user's frames, the innermost first.
-        library: the outermost package, not the user's, through which it was opened; empty if there is none.
-        sock: a weak reference to the socket that was connected.
-        timeout: the socket's timeout when it was connected, in seconds; None for no timeout, 0 where it does
-            not block.
-        in_loop: whether an event loop was running in the thread.
-        thread: the thread that connected.
-        speaks_http: whether it was opened through a library, and not by the user's own hands.
-        owner: the session or client that had it opened.
-    """
-
-    places: tuple[tuple[str, int, str], ...]
-    library: str
-    sock: ref[socket.socket]
-    timeout: float | None
-    in_loop: bool
-    thread: int
-    speaks_http: bool
-    owner: Owner | None = None
-
-    @property
-    def blocks_loop(self) -> bool:
-        """Whether a running event loop stands still while this socket is used."""
-        return self.in_loop and self.timeout != 0
-
-    def __str__(self) -> str:
-        through = f", through {self.library}" if self.library else ""
-        if not self.places:
-            return f"opened in a task that is not the test's own{through}"
-        path, line, name = self.places[0]
-        called = f", called from {_shown(*self.places[1])}" if len(self.places) > 1 else ""
-        return f"opened at {_shown(path, line, name)}{through}{called}"
-
-
-def _shown(path: str, line: int, name: str) -> str:
-    return f"{_relative(path)}:{line} in {name}"
-
-
-def _relative(path: str) -> str:
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +214,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     found = _by_address.get(address[:2]) if isinstance(address, tuple) else None
     watch = None if found is None else found()
     if watch is not None and isinstance(sock, socket.socket):
-        opening = _opening(sock, sys._getframe(1))
+        opening = opening_at(sock, sys._getframe(1))
         if opening.speaks_http and watch.would_wait_for_itself(sock):
             raise ScenarioError(
                 "a blocking client can't be used in the loop that its server runs in: each would wait for the other. "
@@ -324,79 +223,11 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         watch.expect(opening)
 
 
-def _opening(sock: socket.socket, frame: FrameType | None) -> Opening:
-    """Walk up from a connect, through the library to the user's code; this is done for every connect, so it is lean."""
-    places: list[tuple[str, int, str]] = []
-    library, speaks_http = "", False
-    owner: Owner | None = None
-    steps = 0
-    while frame is not None and len(places) < _MOST_PLACES and steps < _MOST_FRAMES:
-        code = frame.f_code
-        file = _files.get(code.co_filename) or _file(code.co_filename)
-        if file.package is None:
-            places.append((code.co_filename, frame.f_lineno, _name(code)))
-        elif file.package in _RUNNERS:
-            break
-        elif not places:
-            library = file.package or library
-            speaks_http = speaks_http or file.speaks_http
-            if code.co_name == file.method_of_owner:
-                owner = _owner(frame) or owner
-        frame = frame.f_back
-        steps += 1
-    in_loop = _get_running_loop() is not None
-    return Opening(tuple(places), library, ref(sock), sock.gettimeout(), in_loop, get_ident(), speaks_http, owner)
-
-
-def _owner(frame: FrameType) -> Owner | None:
-    """The session whose method this frame runs."""
-    owner = frame.f_locals.get("self")
-    return None if owner is None else Owner(owner)
-
-
-class _File(NamedTuple):
-    """What is known of a file: its package, and whose method in it sends requests."""
-
-    package: str | None
-    speaks_http: bool
-    method_of_owner: str | None
-
-
-_files: dict[str, _File] = {}
-
-
-def _file(path: str) -> _File:
-    package = _package(path)
-    method = next((method for end, method in _METHODS_OF_OWNERS.items() if Path(path).match(end)), None)
-    found = _files[path] = _File(package, bool(package) or path == http.client.__file__, method)
-    return found
-
-
-def _name(code: CodeType) -> str:
-    return getattr(code, "co_qualname", code.co_name)
-
-
 def _local_name(sock: socket.socket | None) -> Peer | None:
     try:
         return None if sock is None else sock.getsockname()[:2]
     except OSError:  # it was closed in the meantime
         return None
-
-
-_STANDARD: Final = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), "<")
-_INSTALLED: Final = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
-_OWN: Final = tuple(str(Path(file or "").parent) for file in (servers.__file__, __file__))
-
-
-def _package(path: str) -> str | None:
-    """The package that a library's file is of, empty for the standard library; None for the user's own code."""
-    for own in _OWN:
-        if path.startswith(own):
-            return Path(own).name
-    for root in _INSTALLED:
-        if path.startswith(root):
-            return Path(path).relative_to(root).parts[0].removesuffix(".py")
-    return "" if path.startswith(_STANDARD) else None
 
 
 def held_ports(server: Peer, ports: Collection[int]) -> dict[int, str]:

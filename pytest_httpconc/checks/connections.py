@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from fake_servers.ledger import Connection, Exchange, Ledger, Outcome
 from fake_servers.records import Closer
 from pytest_httpconc.findings import Finding
-from pytest_httpconc.probe import Owner
+from pytest_httpconc.openings import Owner
 
 __all__ = ["find_excess_connections", "find_leaks", "find_unclosed"]
 

@@ -1,4 +1,4 @@
-"""The mistakes once made in evaluating, one a function; all else is the repaired client's."""
+"""The mistakes once made in evaluating, one a function; all else, its arguments too, is the repaired client's."""
 
 from __future__ import annotations
 
@@ -8,36 +8,18 @@ import requests
 from pytest_httpconc.clients.evals import TOTAL_TIMEOUT, evaluate_through
 
 
-async def blocking_evaluate(
-    exit_status: str,
-    result: str,
-    container_id: str,
-    instance_id: str,
-    dataset_name: str,
-    split: str,
-    eval_server_url: str,
-) -> tuple[float, float]:
+async def blocking_evaluate(*submission: str, **fields: str) -> tuple[float, float]:
     """Mistake: `requests.post` inside `async def`, so that the event loop stands still until the answer comes."""
 
     async def post(url: str, body: object) -> tuple[int, bytes]:
         response = requests.post(url, json=body, timeout=TOTAL_TIMEOUT)
         return response.status_code, response.content
 
-    reward, speedup, _ = await evaluate_through(
-        post, exit_status, result, container_id, instance_id, dataset_name, split, eval_server_url
-    )
+    reward, speedup, _ = await evaluate_through(post, *submission, **fields)
     return reward, speedup
 
 
-async def sessionless_evaluate(
-    exit_status: str,
-    result: str,
-    container_id: str,
-    instance_id: str,
-    dataset_name: str,
-    split: str,
-    eval_server_url: str,
-) -> tuple[float, float]:
+async def sessionless_evaluate(*submission: str, **fields: str) -> tuple[float, float]:
     """Mistake: a session and a connector for every call, so that no limit applies and no connection is reused."""
 
     async def post(url: str, body: object) -> tuple[int, bytes]:
@@ -48,7 +30,5 @@ async def sessionless_evaluate(
         ):
             return response.status, await response.read()
 
-    reward, speedup, _ = await evaluate_through(
-        post, exit_status, result, container_id, instance_id, dataset_name, split, eval_server_url
-    )
+    reward, speedup, _ = await evaluate_through(post, *submission, **fields)
     return reward, speedup
