@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from fake_servers import FakeServer, FakeServerError, Moment, Response
+from fake_servers import FakeServer, FakeServerError, Moment, Response, ScenarioError
 from fake_servers.faults import Reset, Stall
 
 PROMPT = 2.0
@@ -194,3 +194,32 @@ def test_faults_may_be_injected_by_a_handler(server, connect, raw):
     assert raw.ask("/poison").body == b"done"
     raw.get("/hello")
     assert raw.until_reset() == b""
+
+
+def test_server_of_a_loop_is_not_changed_from_another_thread():
+    async def main():
+        async with FakeServer() as server:
+            with pytest.raises(ScenarioError, match="runs in a loop of another thread"):
+                await asyncio.to_thread(server.reset)
+            server.reset()
+
+    asyncio.run(main())
+
+
+def test_server_is_not_stopped_by_its_own_handler():
+    with FakeServer() as server:
+        refused = []
+
+        @server.route("GET /")
+        def root(request):
+            try:
+                server.stop()
+            except ScenarioError as error:
+                refused.append(str(error))
+            return Response()
+
+        with socket.create_connection((server.address, server.port), timeout=10) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+        assert refused == ["a server can't be stopped by its own handler; stop it in the thread that started it"]
+        assert server.is_running

@@ -234,3 +234,12 @@ def test_request_that_is_cut_at_its_head_is_still_known_by_its_body(secure, trus
         secure.ledger.wait_until(lambda ledger: ledger.exchanges and ledger.exchanges[0].body_complete)
         read_all(line)
     assert secure.ledger.exchanges[0].body == b"body"
+
+
+def test_what_comes_before_a_handshake_is_not_kept_without_limit(secure, trusting):
+    secure.inject(Stall(at=Moment.ACCEPT), times=1)
+    with socket.create_connection((secure.address, secure.port), timeout=0.5) as line, contextlib.suppress(OSError):
+        for _ in range(64):
+            line.sendall(bytes(65536))
+    (connection,) = secure._service.connections or [None]
+    assert connection is None or connection._incoming.pending < 1_000_000
