@@ -19,7 +19,7 @@ __all__ = ["Opening", "Owner", "opening_at"]
 
 _MOST_FRAMES: Final = 120
 _MOST_PLACES: Final = 2
-_RUNNERS: Final = frozenset({"_pytest", "pluggy", "pytest_asyncio", "anyio.pytest_plugin"})
+_RUNNERS: Final = frozenset({"_pytest", "pluggy", "pytest_asyncio"})
 
 #: By the end of a file's path: the method by which sessions and clients send a request.
 _METHODS_OF_OWNERS: Final = {

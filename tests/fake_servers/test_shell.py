@@ -18,7 +18,7 @@ async def no_sleep(duration: float) -> None:
 
 def run(command: str, *, shell: Shell | None = None, cwd: str = "", env: dict[str, str] | None = None) -> Completed:
     """Run a command in a container of its own, or in the given one."""
-    return asyncio.run((shell or Shell(cwd="/work", sleep=no_sleep)).run(command, cwd=cwd, env=env))
+    return asyncio.run((shell or Shell(cwd="/srv", sleep=no_sleep)).run(command, cwd=cwd, env=env))
 
 
 def output(command: str) -> str:
@@ -31,7 +31,7 @@ def output(command: str) -> str:
 @pytest.fixture
 def shell() -> Shell:
     """One container that lasts for the test."""
-    return Shell(cwd="/work", sleep=no_sleep)
+    return Shell(cwd="/srv", sleep=no_sleep)
 
 
 class TestState:
@@ -47,7 +47,7 @@ class TestState:
 
     def test_working_directory_and_variables_do_not_survive(self, shell: Shell) -> None:
         run("cd /tmp; export X=1", shell=shell)
-        assert run('pwd; echo "[$X]"', shell=shell).output == "/work\n[]\n"
+        assert run('pwd; echo "[$X]"', shell=shell).output == "/srv\n[]\n"
 
     def test_containers_share_nothing(self, shell: Shell) -> None:
         run("echo a > /tmp/f", shell=shell)
@@ -59,7 +59,7 @@ class TestState:
 
     def test_a_relative_working_directory_starts_at_the_containers(self, shell: Shell) -> None:
         run("mkdir sub", shell=shell)
-        assert run("pwd", shell=shell, cwd="sub").output == "/work/sub\n"
+        assert run("pwd", shell=shell, cwd="sub").output == "/srv/sub\n"
 
     def test_a_missing_working_directory_is_the_container_runtimes_error(self) -> None:
         assert run("echo x", cwd="/nope") == Completed(
@@ -69,10 +69,10 @@ class TestState:
         )
 
     def test_files_can_be_put_in_and_read_from_outside(self, shell: Shell) -> None:
-        shell.filesystem.write("/work/in", "text\n")
+        shell.filesystem.write("/srv/in", "text\n")
         run("cat in in > out", shell=shell)
-        assert shell.filesystem.read_text("/work/out") == "text\ntext\n"
-        assert shell.filesystem.listdir("/work") == ["in", "out"]
+        assert shell.filesystem.read_text("/srv/out") == "text\ntext\n"
+        assert shell.filesystem.listdir("/srv") == ["in", "out"]
 
 
 class TestConcurrency:
@@ -183,7 +183,7 @@ class TestSyntax:
             ("echo a > f; echo b >> f; cat < f; > f; wc -c f", "a\nb\n0 f\n"),
             ('printf \'<%s>\' "" $NOPE "$NOPE" \'\' "$@"', "<><><>"),
             ("echo ~ ~/x '~'; echo $'a\\tb'", "/root /root/x ~\na\tb\n"),
-            ("X=$(false); echo $?; cd /tmp; cd - > /dev/null; pwd", "1\n/work\n"),
+            ("X=$(false); echo $?; cd /tmp; cd - > /dev/null; pwd", "1\n/srv\n"),
             ("export A=$(echo x y) B=~/q; echo $A $B", "x y /root/q\n"),
         ],
     )

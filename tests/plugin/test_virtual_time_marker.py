@@ -6,7 +6,7 @@ PLUGINS = ("asyncio", "looptime_plugin")
 ASYNCIO = "asyncio_default_fixture_loop_scope = function"
 
 HEADLINES = """
-    import asyncio, time
+    import asyncio
     import pytest
     from fake_servers import FakeEvalServer
     from pytest_httpconc.clients.evals import evaluate
@@ -19,7 +19,7 @@ HEADLINES = """
     @pytest.mark.httpconc(virtual_time=True, min_concurrency=10, max_connections=50)
     @pytest.mark.parametrize(("agents", "gpus", "seconds"), [(10, 10, 30), (50, 50, 30), (50, 10, 150)])
     async def test_evaluations(agents, gpus, seconds):
-        begun_at, really = asyncio.get_running_loop().time(), time.monotonic()
+        begun_at = asyncio.get_running_loop().time()
         async with FakeEvalServer(gpus=gpus, duration=30.0) as server:
             await asyncio.gather(*calls(server, agents))
             assert server.ledger.service_time() == 30 * agents
