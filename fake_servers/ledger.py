@@ -47,6 +47,11 @@ class Ledger:
         return tuple(e if isinstance(e, Exchange) else e.freeze() for e in live)
 
     @property
+    def now(self) -> float:
+        """The present instant on the server's clock, whose instants the records have."""
+        return self._recorder.clock()
+
+    @property
     def open_connections(self) -> int:
         """How many connections are open."""
         return self._recorder.open

@@ -114,7 +114,15 @@ class Watched:
             gone = _gone(self.server)
         else:
             held = _still_held(self.server, since, grace)
-        return find_leaks(ledger, max_idle=max_idle, since=since, still_held=held, gone=gone, opened=self._opened)
+        return find_leaks(
+            ledger,
+            max_idle=max_idle,
+            since=since,
+            still_held=held,
+            gone=gone,
+            opened=self._opened,
+            now=ledger.now,
+        )
 
     def _owner(self, connection: Connection) -> Owner | None:
         opening = opening_of(self.server, connection)

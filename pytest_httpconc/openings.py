@@ -74,6 +74,7 @@ class Opening:
         places: file, line and function of the user's frames, the innermost first.
         library: the outermost package, not the user's, through which it was opened; empty if there is none.
         sock: a weak reference to the socket that was connected.
+        fileno: its file descriptor, which a socket that TLS wraps around it takes over.
         timeout: the socket's timeout when it was connected, in seconds; None for no timeout, 0 where it does
             not block.
         in_loop: whether an event loop was running in the thread.
@@ -85,6 +86,7 @@ class Opening:
     places: tuple[tuple[str, int, str], ...]
     library: str
     sock: ref[socket.socket]
+    fileno: int
     timeout: float | None
     in_loop: bool
     thread: int
@@ -126,21 +128,24 @@ def opening_at(sock: socket.socket, frame: FrameType | None) -> Opening:
     owner: Owner | None = None
     steps = 0
     while frame is not None and len(places) < _MOST_PLACES and steps < _MOST_FRAMES:
-        code = frame.f_code
-        file = _files.get(code.co_filename) or _file(code.co_filename)
-        if file.package is None:
+        # Not f_code, where globals will do: each look at it is an audit event, which calls every hook.
+        path = frame.f_globals.get("__file__") or frame.f_code.co_filename
+        package, is_http, method_of_owner = _files.get(path) or _file(path)
+        if package is None:
+            code = frame.f_code
             places.append((code.co_filename, frame.f_lineno, _name(code)))
-        elif file.package in _RUNNERS:
+        elif package in _RUNNERS:
             break
         elif not places:
-            library = file.package or library
-            speaks_http = speaks_http or file.speaks_http
-            if code.co_name == file.method_of_owner:
+            library = package or library
+            speaks_http = speaks_http or is_http
+            if method_of_owner is not None and frame.f_code.co_name == method_of_owner:
                 owner = _owner(frame) or owner
         frame = frame.f_back
         steps += 1
     in_loop = _get_running_loop() is not None
-    return Opening(tuple(places), library, ref(sock), sock.gettimeout(), in_loop, get_ident(), speaks_http, owner)
+    held = ref(sock), sock.fileno(), sock.gettimeout()
+    return Opening(tuple(places), library, *held, in_loop, get_ident(), speaks_http, owner)
 
 
 def _owner(frame: FrameType) -> Owner | None:
@@ -161,7 +166,7 @@ _files: dict[str, _File] = {}
 
 
 def _file(path: str) -> _File:
-    package = _package(path)
+    package = _package(str(path))
     method = next((method for end, method in _METHODS_OF_OWNERS.items() if Path(path).match(end)), None)
     found = _files[path] = _File(package, bool(package) or path == http.client.__file__, method)
     return found

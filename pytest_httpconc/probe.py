@@ -13,10 +13,11 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection
 from dataclasses import dataclass
-from threading import Lock, get_ident
+from ssl import SSLSocket
+from threading import Lock, RLock, get_ident
 from types import FrameType
 from typing import Any, Final
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 import psutil
 
@@ -87,21 +88,30 @@ class _Watch:
 
     def accepted(self, entry: ConnectionEntry) -> None:
         with self._lock:
-            self._pending = deque((o for o in self._pending if o.sock() is not None), _MOST_PENDING)
-            for opening in self._pending:
-                if _local_name(opening.sock()) == entry.peer:
-                    self._pending.remove(opening)
-                    self._openings[entry.peer, entry.opened_at] = opening
-                    break
+            opening = self._expected(entry.peer)
+            self._pending = deque((o for o in self._pending if o is not opening and _may_come(o)), _MOST_PENDING)
+            if opening is not None:
+                self._openings[entry.peer, entry.opened_at] = opening
             while len(self._openings) > _MOST_OPENINGS:
                 self._openings.popitem(last=False)
+
+    def _expected(self, peer: Peer) -> Opening | None:
+        """Who was about to connect from this port; the latest, where a descriptor was used again."""
+        for opening in self._pending:
+            if _local_name(opening.sock()) == peer:
+                return opening
+        sealed = _sealed_at(peer)
+        descriptor = None if sealed is None else sealed.fileno()
+        return next((o for o in reversed(self._pending) if o.fileno == descriptor), None)
 
     def arrived(self, entry: ExchangeEntry) -> None:
         """Read the timeouts of the client that has sent this request, if a check may ask for them."""
         connection = entry.connection
         opening = self.opening(connection.peer, connection.opened_at)
-        sock = None if opening is None else opening.sock()
-        if opening is None or sock is None or not looks_at_timeouts:
+        if opening is None or not looks_at_timeouts:
+            return
+        sock = _socket_of(opening, connection.peer)
+        if sock is None:
             return
         if sock.gettimeout() != 0 and opening.thread != get_ident():
             route = entry.method, entry.path
@@ -124,6 +134,9 @@ class _Watch:
             return self._openings.get((peer, opened_at))
 
 
+#: The sockets that TLS has wrapped around those that connected: it takes a descriptor over, and leaves the first empty.
+_sealed: WeakSet[SSLSocket] = WeakSet()
+_sealing = RLock()
 _watches: WeakKeyDictionary[FakeServer, _Watch] = WeakKeyDictionary()
 _by_address: dict[Peer, ref[_Watch]] = {}
 _installed = False
@@ -208,19 +221,44 @@ def _watch(server: FakeServer) -> None:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if event != "socket.connect":
-        return
-    sock, address = arguments
+    if event == "socket.connect":
+        _connecting(*arguments)
+    elif event == "socket.__new__" and isinstance(arguments[0], SSLSocket):
+        with _sealing:
+            _sealed.add(arguments[0])
+
+
+def _connecting(sock: Any, address: Any) -> None:
     found = _by_address.get(address[:2]) if isinstance(address, tuple) else None
     watch = None if found is None else found()
     if watch is not None and isinstance(sock, socket.socket):
-        opening = opening_at(sock, sys._getframe(1))
+        opening = opening_at(sock, sys._getframe(2))
         if opening.speaks_http and watch.would_wait_for_itself(sock):
             raise ScenarioError(
                 "a blocking client can't be used in the loop that its server runs in: each would wait for the other. "
                 "Use an async client, or a server in a thread: 'with' in place of 'async with', or host='thread'"
             )
         watch.expect(opening)
+
+
+def _may_come(opening: Opening) -> bool:
+    """Whether its connection may still be accepted: it is not closed, or TLS has taken its descriptor over."""
+    return opening.sock() is not None or any(sealed.fileno() == opening.fileno for sealed in _all_sealed())
+
+
+def _socket_of(opening: Opening, peer: Peer) -> socket.socket | None:
+    """The socket that a connection from this port now has, be it one of TLS around the first."""
+    sock = opening.sock()
+    return sock if _local_name(sock) == peer else _sealed_at(peer)
+
+
+def _sealed_at(peer: Peer) -> SSLSocket | None:
+    return next((sealed for sealed in _all_sealed() if _local_name(sealed) == peer), None)
+
+
+def _all_sealed() -> list[SSLSocket]:
+    with _sealing:
+        return list(_sealed)
 
 
 def _local_name(sock: socket.socket | None) -> Peer | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from fake_servers.ledger import Connection, Exchange, Ledger, Outcome
 from fake_servers.records import Closer
+from pytest_httpconc.durations import duration
 from pytest_httpconc.findings import Finding
 from pytest_httpconc.openings import Owner
 
@@ -20,6 +21,7 @@ def find_leaks(
     still_held: Collection[int] = (),
     gone: Collection[int] = (),
     opened: Callable[[Connection], str] | None = None,
+    now: float | None = None,
 ) -> list[Finding]:
     """Find connections that are still open (HC101), and those that only their client still holds (HC102).
 
@@ -31,6 +33,7 @@ def find_leaks(
             the client still holds.
         gone: numbers of connections that are open for the server, and whose sockets no client holds any more.
         opened: says of a connection where it was opened.
+        now: the instant to which their ages are counted.
     """
     exchanges = _by_connection(ledger.exchanges)
     own = [c for c in ledger.connections if c.number > since and c.number not in gone]
@@ -40,7 +43,8 @@ def find_leaks(
     if not busy and len(connections) + len(abandoned) <= max_idle:
         return []
     found = [("HC101", connections), ("HC102", abandoned)]
-    return [_left(code, ledger, left, exchanges, since, max_idle, opened) for code, left in found if left]
+    counted = f"of {ledger.total_connections - since}{f'; {max_idle} may stay idle' if max_idle else ''}"
+    return [_left(code, left, exchanges, counted, opened, now) for code, left in found if left]
 
 
 def find_unclosed(leaks: Iterable[Finding], owner_of: Callable[[Connection], Owner | None]) -> list[Finding]:
@@ -72,22 +76,20 @@ def find_unclosed(leaks: Iterable[Finding], owner_of: Callable[[Connection], Own
 
 def _left(
     code: str,
-    ledger: Ledger,
     left: list[Connection],
     exchanges: dict[int, list[Exchange]],
-    since: int,
-    max_idle: int,
+    counted: str,
     opened: Callable[[Connection], str] | None,
+    now: float | None,
 ) -> Finding:
-    allowed = f"; {max_idle} may stay idle" if max_idle else ""
     evidence: list[str] = []
     for connection in left:
-        evidence.append(_state(connection, exchanges.get(connection.number, ())))
+        evidence.append(_state(connection, exchanges.get(connection.number, ())) + _age(connection, now))
         if opened is not None:
             evidence.append(f"  {opened(connection)}")
     return Finding(
         code=code,
-        summary=f"{_count(len(left), 'connection')} of {ledger.total_connections - since}{allowed}",
+        summary=f"{_count(len(left), 'connection')} {counted}",
         evidence=evidence,
         connections=left,
         exchanges=[e for c in left for e in exchanges.get(c.number, ())],
@@ -175,6 +177,14 @@ def _state(connection: Connection, exchanges: Iterable[Exchange]) -> str:
     if last.ended_at is None:
         return f"{name}: {last.progress}, still in progress; {sent}"
     return f"{name}: idle after {sent} ({last.status or last.outcome})"
+
+
+def _age(connection: Connection, now: float | None) -> str:
+    if now is None:
+        return ""
+    if connection.closed_at is None:
+        return f", open for {duration(now - connection.opened_at)}"
+    return f", closed {duration(now - connection.closed_at)} ago, {duration(now - connection.opened_at)} old"
 
 
 def _by_connection(exchanges: Iterable[Exchange]) -> dict[int, list[Exchange]]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from fake_servers.ledger import Exchange, Ledger, Outcome
 from fake_servers.routing import Pattern
+from pytest_httpconc.durations import duration
 from pytest_httpconc.findings import Finding
 
 __all__ = ["IDEMPOTENT", "find_resends"]
@@ -107,7 +108,7 @@ def _again_line(code: str, before: Exchange, after: Exchange) -> str:
     cause = "the fault" if before.fault is not None else "it ended"
     if code == "HC202":
         cause = f"the answer {before.status}"
-    pause = _duration(after.begun_at - _end(before))
+    pause = duration(after.begun_at - _end(before))
     return (
         f"exchange {before.number} was sent again as exchange {after.number} on connection {after.connection}, "
         f"{pause} after {cause}: {_fate(after)}"
@@ -125,7 +126,3 @@ def _fate(exchange: Exchange) -> str:
 
 def _times(count: int) -> str:
     return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

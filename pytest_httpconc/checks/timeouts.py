@@ -67,8 +67,8 @@ def _at_sockets(
     effective = {e.number: getattr(timeouts, name) for e in exchanges if (timeouts := seen.get(e.number)) is not None}
     if not effective:
         raise ScenarioError(
-            f"{name}={value:g} can't be judged: no client's socket was seen. Only those of this process's Python are, "
-            "and not behind TLS; a client in another process is judged by total="
+            f"{name}={value:g} can't be judged: no client's socket was seen. Only those of this process's Python are; "
+            "a client in another process is judged by total="
         )
     if all(timeout == 0 for timeout in effective.values()):
         raise ScenarioError(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fake_servers.records import Connection, Exchange, Outcome
+from pytest_httpconc.durations import duration
 from pytest_httpconc.findings import Finding
 
 __all__ = ["render", "timeline"]
@@ -59,7 +60,7 @@ def timeline(connections: Sequence[Connection], exchanges: Sequence[Exchange], *
     lanes = [_lane(c, [e for e in exchanges if e.connection == c.number], scale) for c in connections[:_MOST_LANES]]
     rest = len(connections) - len(lanes)
     more = [f"... and {rest} more connections"] if rest else []
-    return "\n".join([f"timeline of {_duration(end - begin)}", *lanes, *more, _LEGEND])
+    return "\n".join([f"timeline of {duration(end - begin)}", *lanes, *more, _LEGEND])
 
 
 class _Scale:
@@ -99,10 +100,6 @@ def _lane(connection: Connection, exchanges: Sequence[Exchange], scale: _Scale) 
 
 def _fill(cells: list[str], start: int, stop: int, mark: str) -> None:
     cells[start : stop + 1] = mark * (stop + 1 - start)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
 def _wrapped(text: str) -> str:

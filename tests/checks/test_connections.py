@@ -35,6 +35,12 @@ class TestLeaks:
         ]
         assert find_leaks(Ledger.of([closed]), max_idle=1) == []
 
+    def test_age_is_told_where_the_instant_is_known(self, connection):
+        closed = connection(2, opened_at=0.5, closed_at=2.0, closed_by=Closer.SERVER, is_abandoned=True)
+        still, abandoned = find_leaks(Ledger.of([connection(1, opened_at=0.25), closed]), now=3.0)
+        assert still.evidence[0].endswith("no request was ever sent on it, open for 2.75 s")
+        assert abandoned.evidence[0].endswith("no request was ever sent on it, closed 1.00 s ago, 2.50 s old")
+
     def test_place_stands_under_each_connection(self, connection):
         ledger = Ledger.of([connection(1), connection(2, closed_at=2.0, closed_by=Closer.SERVER, is_abandoned=True)])
         findings = find_leaks(ledger, opened=lambda c: f"opened at line {c.number}")

@@ -1,6 +1,15 @@
 """A leak is blamed on the line that opened the socket."""
 
+import socket
+import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+import requests
+
+from fake_servers import FakeServer, Response
+from pytest_httpconc import probe
 
 CLIENTS = {
     "requests": "kept.append(requests.Session()); kept[-1].get(url)",
@@ -106,6 +115,27 @@ def test(fake_http):
         ["*connection 1 *", "* in first, *", "*connection 2 *", "* in second, *", "*connection 3 *", "* in first, *"],
         consecutive=True,
     )
+
+
+def test_line_is_found_where_tls_was_quicker_than_the_server(httpconc):
+    go_on = threading.Event()
+    with FakeServer(tls=True) as server, ThreadPoolExecutor(1) as other:
+
+        @server.route("GET /block")
+        def block(request):
+            go_on.wait(5)
+            return Response()
+
+        other.submit(requests.get, server.url + "/block", verify=server.ca_path, timeout=10)
+        server.ledger.wait_until(lambda ledger: ledger.in_flight == 1)
+        context = ssl.create_default_context(cafile=server.ca_path)
+        plain = socket.create_connection((server.address, server.port))
+        with context.wrap_socket(plain, server_hostname="localhost", do_handshake_on_connect=False) as sealed:
+            go_on.set()
+            sealed.do_handshake()
+            connection = server.ledger.connections[-1]
+            assert connection.peer == sealed.getsockname()
+            assert "in test_line_is_found_where_tls_was_quicker" in probe.describe_opening(server, connection)
 
 
 def test_socket_that_python_does_not_own_is_said_to_be_this_processs(run):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
+import ssl
+import subprocess
+import sys
 import urllib.request
 
 import aiohttp
@@ -200,11 +203,33 @@ def test_read_timeout_of_an_async_client_is_not_judged_by_its_socket(fake_http, 
         httpconc.assert_timeout(fake_http, read=5)
 
 
-def test_socket_that_was_not_seen_is_not_judged(httpconc):
+def by_requests_over_tls(server):
+    with requests.Session() as session:
+        session.get(server.url, timeout=(3.05, 1830), verify=server.ca_path)
+
+
+def by_httpx_over_tls(server):
+    context = ssl.create_default_context(cafile=server.ca_path)
+    with httpx.Client(timeout=httpx.Timeout(1830, connect=3.05), verify=context) as client:
+        client.get(server.url)
+
+
+@pytest.mark.parametrize("client", [by_requests_over_tls, by_httpx_over_tls])
+def test_timeouts_are_read_through_tls(httpconc, client):
     with FakeServer(tls=True) as server:
-        requests.get(server.url, verify=server.ca_path, timeout=5)
-        with pytest.raises(ScenarioError, match="no client's socket was seen"):
-            httpconc.assert_timeout(server, read=5)
+        client(server)
+        client(server)
+        httpconc.assert_timeout(server, on="GET /", connect=3.05, read=1830)
+        with pytest.raises(CheckFailed) as failure:
+            httpconc.assert_timeout(server, read=30)
+    assert codes(failure) == ["HC302"]
+
+
+def test_socket_that_was_not_seen_is_not_judged(fake_http, httpconc):
+    source = f"import urllib.request as r; r.urlopen({fake_http.url!r} + '/health', timeout=5)"
+    subprocess.run([sys.executable, "-c", source], capture_output=True, check=False)
+    with pytest.raises(ScenarioError, match="no client's socket was seen"):
+        httpconc.assert_timeout(fake_http, read=5)
 
 
 @pytest.mark.parametrize("value", [0, -1, "5", True])
