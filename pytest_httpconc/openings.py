@@ -35,9 +35,13 @@ class Owner:
     """A session or client of a known library, held weakly."""
 
     def __init__(self, owner: object) -> None:
-        kind = type(owner)
-        self.name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+        self._kind = type(owner)
         self._owner = ref(owner)
+
+    @property
+    def name(self) -> str:
+        """The library and the class, as in ``requests.Session``."""
+        return f"{self._kind.__module__.partition('.')[0]}.{self._kind.__name__}"
 
     @property
     def is_unclosed(self) -> bool:
@@ -55,7 +59,7 @@ class Owner:
         return isinstance(other, Owner) and self._owner == other._owner
 
     def __hash__(self) -> int:
-        return hash(self.name)
+        return hash(self._kind)
 
 
 def _is_closed(owner: Any) -> bool:
