@@ -7,6 +7,7 @@ import sys
 
 import aiohttp
 import httpx
+import looptime
 import pytest
 import uvloop
 
@@ -73,6 +74,19 @@ def test_server_may_be_in_the_same_loop(httpconc, new_loop):
             return await httpconc.sweep_cancellations(server, *by_aiohttp(server), 1)
 
     assert run(main(), new_loop).points >= 3
+
+
+def test_cancellations_are_visited_on_a_virtual_clock(httpconc):
+    async def main():
+        begun_at = asyncio.get_running_loop().time()
+        async with FakeServer() as server:
+            echoes(server).delay(10.0)
+            result = await httpconc.sweep_cancellations(server, *by_aiohttp(server), 2)
+        return result, asyncio.get_running_loop().time() - begun_at
+
+    result, seconds = run(main(), looptime.new_event_loop)
+    assert result.steps >= 2 * result.points
+    assert seconds >= 10 * result.steps
 
 
 @pytest.mark.parametrize("new_loop", LOOPS)

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import socket
+import ssl
 from contextlib import closing, contextmanager, suppress
 
 import aiohttp
@@ -93,6 +94,15 @@ def test_requests_takes_headers_that_are_cut_for_an_empty_answer(server, httpcon
         httpconc.sweep_truncations(server, lambda s: s.post(url, data=b"1", timeout=5).text, requests.Session)
     assert codes(failure) == ["HC601", "HC602"]
     assert "in the headers: the call returned ''" in str(failure.value)
+
+
+def test_truncations_behind_tls_are_visited_like_others(httpconc):
+    with FakeServer(tls=True) as server:
+        server.route("POST /")(lambda request: Response.json({"id": 1}))
+        trusted = ssl.create_default_context(cafile=server.ca_path)
+        call = lambda client: client.post(server.url, content=b"1").json()  # noqa: E731
+        result = httpconc.sweep_truncations(server, call, lambda: httpx.Client(verify=trusted))
+    assert result.steps == 2 * result.size + 6
 
 
 def test_session_of_the_callers_own_may_keep_its_connection(server, httpconc, url):
