@@ -1,6 +1,7 @@
 """Servers for tests that misbehave on demand and record everything that happens."""
 
 from fake_servers import faults, latency
+from fake_servers.agent import FakeAgentServer
 from fake_servers.docker import FakeDockerServer
 from fake_servers.errors import FakeServerError, ScenarioError
 from fake_servers.evals import FakeEvalServer
@@ -14,6 +15,7 @@ from fake_servers.server import FakeServer
 __all__ = [
     "Connection",
     "Exchange",
+    "FakeAgentServer",
     "FakeDockerServer",
     "FakeEvalServer",
     "FakeLLMServer",

@@ -171,6 +171,7 @@ class FakeEvalServer(FakeServer):
         try:
             slot = await slots.take(limit * self._service.time_scale)
         except NoSlot:
+            self.gives_up(request, waited=limit * self._service.time_scale)
             detail = f"{slots.taken} of {slots.count} are in use, and {slots.waiting} requests wait"
             return Response.json(
                 {"success": False, "error": f"no GPU was free within {limit:g} s", "error_detail": detail}

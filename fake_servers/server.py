@@ -176,6 +176,10 @@ class FakeServer:
         """A handler that queues has got its slot, after ``waited`` seconds, and begins to execute the request."""
         self._service.begins(request, waited=waited)
 
+    def gives_up(self, request: Request, *, waited: float) -> None:
+        """A handler that queues has got no slot in ``waited`` seconds, and does not execute the request."""
+        self._service.waited(request, waited)
+
     @property
     def routes(self) -> tuple[str, ...]:
         """The patterns that have a handler."""

@@ -155,9 +155,13 @@ class Service:
 
     def begins(self, request: Request, *, waited: float = 0.0) -> None:
         """A handler that queues begins to execute, after ``waited`` seconds in its queue."""
+        self.recorder.executed(self.waited(request, waited))
+
+    def waited(self, request: Request, seconds: float) -> ExchangeEntry:
+        """A request has spent time in a queue of the server's own."""
         assert isinstance(request.exchange, ExchangeEntry), "every request that is served has its entry"
-        request.exchange.waited += waited
-        self.recorder.executed(request.exchange)
+        request.exchange.waited += seconds
+        return request.exchange
 
     async def settle(self, request: Request, result: Answer | Awaitable[Answer]) -> Answer:
         """Wait for what a handler returned, and make sure that it is an answer."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from heapq import heappop, heappush
 from typing import NamedTuple
 
 from fake_servers.errors import ScenarioError
 
-__all__ = ["NoSlot", "Slot", "Slots"]
+__all__ = ["HoldingEvents", "Lease", "NoSlot", "Slot", "Slots"]
 
 
 class Slot(NamedTuple):
@@ -91,6 +92,49 @@ class Slots:
 
     def __repr__(self) -> str:
         return f"<Slots: {self.taken} of {self.count or 'any number'} taken, {self.waiting} waiting>"
+
+
+class Lease:
+    """A slot that one request holds, until `end`; ending it again changes nothing."""
+
+    def __init__(self, slots: Slots, slot: Slot) -> None:
+        self._slots = slots
+        self.slot = slot
+        self._ended = False
+
+    def end(self) -> None:
+        """Give the slot back."""
+        if not self._ended:
+            self._ended = True
+            self._slots.give_back(self.slot)
+
+
+class HoldingEvents:
+    """The events of a stream that holds something until it has ended, failed or been closed, begun or not.
+
+    Args:
+        events: what is sent.
+        release: gives back what is held; called once or more.
+    """
+
+    def __init__(self, events: AsyncGenerator[bytes, None], release: Callable[[], None]) -> None:
+        self._events = events
+        self._release = release
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await self._events.__anext__()
+        except BaseException:
+            self._release()
+            raise
+
+    async def aclose(self) -> None:
+        """Give back what is held, wherever the stream has come to."""
+        self._release()
+        await self._events.aclose()
 
 
 def _give_up(place: asyncio.Future[int]) -> None:

@@ -15,11 +15,11 @@ from fake_servers.llm.errors import Refused, id_header, invalid, refusal
 from fake_servers.llm.limits import RateLimits
 from fake_servers.llm.models import Models
 from fake_servers.llm.orders import Order, Reply
-from fake_servers.llm.pacing import Lease, Pace, PacedEvents, Speed
+from fake_servers.llm.pacing import Pace, Speed
 from fake_servers.llm.reading import decode
 from fake_servers.llm.scripts import Script
 from fake_servers.llm.sse import CONTENT_TYPE
-from fake_servers.slots import Slot, Slots
+from fake_servers.slots import HoldingEvents, Lease, Slot, Slots
 from fake_servers.validation import Invalid
 
 __all__ = ["Generation", "Rules"]
@@ -105,11 +105,11 @@ class Generation:
         return next((script for script in self.scripts if script.means(request, order)), None)
 
 
-def _events(dialect: Dialect, reply: Reply, script: Script | None, pace: Pace, lease: Lease) -> PacedEvents:
+def _events(dialect: Dialect, reply: Reply, script: Script | None, pace: Pace, lease: Lease) -> HoldingEvents:
     events = pace.events(dialect.events(reply))
     if script is not None and script.after_events is not None:
         events = _failing(events, dialect, reply, script, script.after_events)
-    return PacedEvents(events, lease)
+    return HoldingEvents(events, lease.end)
 
 
 async def _failing(

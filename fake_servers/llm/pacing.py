@@ -1,18 +1,17 @@
-"""How long the model takes: time to first token, inter-token latency, and the slot that a request holds meanwhile."""
+"""How long the model takes: time to first token, inter-token latency, and what each request beside costs."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from random import Random
 from typing import Final, NamedTuple
 
 from fake_servers.latency import Fixed, Latency
 from fake_servers.llm.dialect import Part
 from fake_servers.llm.tokens import seeded
-from fake_servers.slots import Slot, Slots
+from fake_servers.slots import Slots
 
-__all__ = ["Lease", "Pace", "PacedEvents", "Speed"]
-
+__all__ = ["Pace", "Speed"]
 
 _NO_TIME: Final = Fixed(0.0)
 
@@ -28,21 +27,6 @@ class Speed(NamedTuple):
     def is_instant(self) -> bool:
         """Whether no token ever takes time."""
         return self.ttft == _NO_TIME and self.itl == _NO_TIME
-
-
-class Lease:
-    """A slot that one request holds, until `end`; ending it again changes nothing."""
-
-    def __init__(self, slots: Slots, slot: Slot) -> None:
-        self.slots = slots
-        self._slot = slot
-        self._ended = False
-
-    def end(self) -> None:
-        """Give the slot back."""
-        if not self._ended:
-            self._ended = True
-            self.slots.give_back(self._slot)
 
 
 class Pace:
@@ -85,26 +69,3 @@ class Pace:
                 await self.step()
             else:
                 yield part
-
-
-class PacedEvents:
-    """The events of a stream, which holds a slot until it has ended, failed or been closed, begun or not."""
-
-    def __init__(self, events: AsyncGenerator[bytes, None], lease: Lease) -> None:
-        self._events = events
-        self._lease = lease
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            return await self._events.__anext__()
-        except BaseException:
-            self._lease.end()
-            raise
-
-    async def aclose(self) -> None:
-        """Give the slot back, wherever the stream has come to."""
-        self._lease.end()
-        await self._events.aclose()
