@@ -159,6 +159,11 @@ class ScenarioRun:
         self._held = (*self._held, rendezvous)
         self.plans_requests = True
 
+    def forgo(self, rendezvous: Rendezvous) -> None:
+        """Hold nothing back there from now on."""
+        self._held = tuple(held for held in self._held if held is not rendezvous)
+        self.plans_requests = bool(self._requests or self._held)
+
     @property
     def rendezvous(self) -> tuple[Rendezvous, ...]:
         """Where answers are held back, oldest first."""

@@ -29,7 +29,7 @@ from fake_servers.scenario import Injection, Scenario, ScenarioRun
 from fake_servers.service import Handler, Limits, Route, Service
 from fake_servers.tls import TlsConnection
 
-__all__ = ["FakeServer", "HostKind", "forget_stopped_servers", "started_servers"]
+__all__ = ["FakeServer", "HostKind", "clock_is_virtual", "forget_stopped_servers", "started_servers"]
 
 HostKind = Literal["thread", "loop"]
 _ROUNDS_TO_ACCEPT: Final = 4  # of the loop: accept, make the transport, tell the connection
@@ -262,6 +262,19 @@ class FakeServer:
         self._service.run.hold(rendezvous)
         return rendezvous
 
+    @contextmanager
+    def held(self, *, until_in_flight: int, give_up: float = 2.0, on: str = "*") -> Iterator[Rendezvous]:
+        """As `hold`, for a ``with`` block: what arrives after its end is not held.
+
+        Raises:
+            ScenarioError: a value is out of range.
+        """
+        rendezvous = self.hold(until_in_flight=until_in_flight, give_up=give_up, on=on)
+        try:
+            yield rendezvous
+        finally:
+            self._service.run.forgo(rendezvous)
+
     @property
     def holds(self) -> tuple[Rendezvous, ...]:
         """Every rendezvous that was made, oldest first."""
@@ -340,7 +353,7 @@ class FakeServer:
         """
         if self._host_kind == "loop":
             raise ScenarioError("host='loop' runs in the running loop: use 'async with' in a coroutine")
-        if _clock_is_virtual():
+        if clock_is_virtual():
             raise ScenarioError(
                 "a server in a thread can't follow the virtual clock of the running loop, which would run ahead of it; "
                 "use 'async with' here"
@@ -466,7 +479,7 @@ class FakeServer:
         return f"<{type(self).__name__} {where}>"
 
 
-def _clock_is_virtual() -> bool:
+def clock_is_virtual() -> bool:
     """Whether a loop runs in this thread whose time is not the monotonic clock's, as all real ones' is."""
     loop = asyncio._get_running_loop()
     return loop is not None and abs(loop.time() - time.monotonic()) > _MOST_CLOCKS_DIFFER

@@ -21,7 +21,9 @@ from pytest_httpconc.checks import (
     find_wrong_timeouts,
 )
 from pytest_httpconc.checks.timeouts import Declared
+from pytest_httpconc.deferred import Deferred
 from pytest_httpconc.findings import CheckFailed, Finding
+from pytest_httpconc.isolation import Sessions
 from pytest_httpconc.openings import Owner
 from pytest_httpconc.policy import Policy
 from pytest_httpconc.probe import describe_opening, held_ports, opening_of, timeouts_of
@@ -175,6 +177,7 @@ class HttpConc:
     def __init__(self, policy: Policy | None = None, watched: dict[FakeServer, Watched] | None = None) -> None:
         self._policy = policy or Policy()
         self._watched = {} if watched is None else watched
+        self._deferred: list[Deferred] = []
 
     def assert_no_leaks(self, *servers: FakeServer, grace: float | None = None) -> None:
         """No connection is open any more (HC101).
@@ -320,6 +323,55 @@ class HttpConc:
                 server.ledger.wait_until(
                     lambda ledger: all(e.ended_at is not None for e in ledger.matching(on)), timeout=self._policy.grace
                 )
+
+    def assert_isolated(
+        self,
+        target: Any,
+        *,
+        sessions: int = 10,
+        ask: Callable[[str, str], Any] | None = None,
+        timeout: float = 300.0,
+    ) -> Deferred:
+        """Sessions that ask all together get each its own answers (HC501).
+
+        In an async test it is to be awaited: ``await httpconc.assert_isolated(...)``; in any other it is over when
+        it returns. Each session asks with a word of its own, which its answer is to contain: have the service
+        echo. A fake server with ``/chat/stream`` answers nobody until all have asked.
+
+        Args:
+            target: a fake server, a URL, an aiohttp ``web.Application``, or an ASGI app (the extra ``[asgi]``);
+                applications are served for as long as it takes.
+            sessions: how many, 2 or more.
+            ask: ``ask(url, question)``, sync or async, which returns the events, or the answer, to one question
+                for a protocol of one's own; by default a session of ``POST /chat/stream`` or, where there is no
+                such route, ``POST /v1/chat/completions``.
+            timeout: seconds that it may take in all, above 0.
+
+        Raises:
+            CheckFailed: a session got what is another's.
+            ScenarioError: an argument is out of range, a session failed, or no answer contains its word.
+        """
+        __tracebackhide__ = True
+        _positive("timeout", timeout)
+        asking = Sessions(target, count=sessions, ask=ask, timeout=timeout)
+
+        async def check() -> None:
+            __tracebackhide__ = True
+            found = await asking.find_mixed()
+            self._raise_on(_placed(target, found) if isinstance(target, FakeServer) else found)
+
+        self._deferred.append(Deferred("assert_isolated", check))
+        return self._deferred[-1]
+
+    def require_awaited(self) -> None:
+        """Make sure that no check was forgotten.
+
+        Raises:
+            ScenarioError: one was called in a running loop, and not awaited.
+        """
+        for check in self._deferred:
+            if not check.is_over:
+                raise ScenarioError(f"{check.name}() was not awaited, and has checked nothing; write 'await' before it")
 
     def sweep_truncations(
         self,

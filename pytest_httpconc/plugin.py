@@ -17,7 +17,7 @@ import pytest
 from _pytest._code.code import TerminalRepr
 
 if TYPE_CHECKING:
-    from fake_servers import FakeDockerServer, FakeEvalServer, FakeLLMServer, FakeServer
+    from fake_servers import FakeAgentServer, FakeDockerServer, FakeEvalServer, FakeLLMServer, FakeServer
     from pytest_httpconc.assertions import HttpConc, Watched
     from pytest_httpconc.findings import Finding
     from pytest_httpconc.policy import Policy
@@ -102,6 +102,14 @@ def fake_llm(request: pytest.FixtureRequest) -> FakeLLMServer:
 
 
 @pytest.fixture
+def fake_agent(request: pytest.FixtureRequest) -> FakeAgentServer:
+    """A `FakeAgentServer` that works at three questions at a time, without delay, stopped when the test is over."""
+    from fake_servers import FakeAgentServer
+
+    return _serve(request, FakeAgentServer)
+
+
+@pytest.fixture
 def httpconc(request: pytest.FixtureRequest) -> Iterator[HttpConc]:
     """The checks, as ``httpconc.assert_...``."""
     from pytest_httpconc import probe
@@ -109,8 +117,10 @@ def httpconc(request: pytest.FixtureRequest) -> Iterator[HttpConc]:
 
     probe.install()
     probe.look_at_timeouts(True)
-    yield HttpConc(_policy(request.node), request.node.stash[_TEST].watched)
+    checks = HttpConc(_policy(request.node), request.node.stash[_TEST].watched)
+    yield checks
     probe.look_at_timeouts(False)
+    checks.require_awaited()
 
 
 def _serve(request: pytest.FixtureRequest, kind: type[AnyServer]) -> AnyServer:

@@ -76,5 +76,7 @@ def check_count(name: str, value: int) -> None:
 def _number(environ: Mapping[str, str], name: str, default: int) -> int:
     given = environ.get(name, str(default))
     if not given.strip().isdecimal():
-        raise ScenarioError(f"{name}={given!r} is no count; allowed are whole numbers from 1 up, as in {name}={default}")
+        raise ScenarioError(
+            f"{name}={given!r} is no count; allowed are whole numbers from 1 up, as in {name}={default}"
+        )
     return int(given)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import aiohttp
 
 from pytest_httpconc.clients.answers import APIError, TruncatedStream, checked_body, decoded, translated
+from pytest_httpconc.clients.chat import END_GRACE, await_end
 from pytest_httpconc.clients.sse import EventDecoder
 
 TIMEOUT = 1800.0
@@ -69,13 +71,15 @@ async def events(
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < math.inf:
         raise ValueError(f"timeout is {timeout!r}; it must be a finite number of seconds above 0, such as {TIMEOUT}")
+    body = {**config, "question": question}
     if session is None:
-        async with aiohttp.ClientSession() as own:
-            async for event in _events(own, url, {**config, "question": question}, timeout):
+        async with aiohttp.ClientSession() as own, aclosing(_events(own, url, body, timeout)) as found:
+            async for event in found:
                 yield event
     else:
-        async for event in _events(session, url, {**config, "question": question}, timeout):
-            yield event
+        async with aclosing(_events(session, url, body, timeout)) as found:
+            async for event in found:
+                yield event
 
 
 async def _events(
@@ -87,14 +91,15 @@ async def _events(
             if response.status != 200 or response.content_type != "text/event-stream":
                 checked_body(response.status, response.headers, await response.read())
                 raise APIError(f"a stream was asked for, and the answer is {response.content_type}")
-            decoder, ended = EventDecoder(), False
+            decoder = EventDecoder()
             async for block in response.content.iter_any():
                 for text in decoder.feed(block):
                     event = _event(text)
-                    ended = ended or event.get("type") in LAST
                     yield event
-            if not ended:
-                raise TruncatedStream("the stream was over before its end was announced")
+                    if event.get("type") in LAST:
+                        await await_end(response, END_GRACE)
+                        return
+            raise TruncatedStream("the stream was over before its end was announced")
 
 
 def _event(text: str) -> Event:

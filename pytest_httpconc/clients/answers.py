@@ -34,7 +34,14 @@ class RateLimitError(LLMError):
 
 
 class APIError(LLMError):
-    """Any other error: of the provider, on the way to it, or in what it answered."""
+    """Any other error: of the provider, on the way to it, or in what it answered.
+
+    ``status`` is that of an answer which was no success.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class AnswerTimeout(APIError):
@@ -83,7 +90,7 @@ def checked_body(status: int, headers: Mapping[str, str], content: bytes) -> dic
     if status == 429:
         raise RateLimitError(message, _seconds(headers.get("Retry-After")))
     if not 200 <= status < 300:
-        raise APIError(message)
+        raise APIError(message, status)
     if not isinstance(answer, dict):
         raise APIError(f"the answer is no JSON object: {excerpt}")
     if answer.get("error"):

@@ -124,7 +124,7 @@ class ChatClient:
             async with aclosing(events.deltas()) as deltas:
                 yield deltas
             if events.ended:
-                await _await_end(response, self._end_grace)
+                await await_end(response, self._end_grace)
         finally:
             # A response that was read to its end has given its connection back by now; this closes any other.
             response.close()
@@ -187,7 +187,7 @@ class _Events:
         self.ended = True
 
 
-async def _await_end(response: aiohttp.ClientResponse, grace: float) -> None:
+async def await_end(response: aiohttp.ClientResponse, grace: float) -> None:
     """Read what still belongs to the body, so that the connection can be used again; not for long."""
     try:
         async with timeout(grace):

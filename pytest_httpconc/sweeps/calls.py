@@ -9,29 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fake_servers.errors import ScenarioError
+from pytest_httpconc.checks.isolation import Nonce
 
-__all__ = ["Caller", "Nonce", "Outcome"]
+__all__ = ["Caller", "Outcome"]
 
 _LONGEST_SHOWN: Final = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Nonce:
-    """A word that belongs to one call: its answer is to contain it, and no other."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-    def is_in(self, answer: object) -> bool:
-        """Whether an answer contains it: text, bytes, a response that has one of them, or anything by its repr."""
-        if isinstance(answer, (bytes, bytearray)):
-            return self.text.encode() in answer
-        if isinstance(answer, str):
-            return self.text in answer
-        parts = [getattr(answer, name, None) for name in ("text", "content", "body", "data")]
-        return any(isinstance(p, (str, bytes)) and self.is_in(p) for p in parts) or self.text in repr(answer)
 
 
 @dataclass(frozen=True, slots=True)
