@@ -95,7 +95,7 @@ CATALOGUE: Final[dict[str, Rule]] = {
     "HC501": Rule(
         "an answer reached the wrong caller",
         "close a connection on which an answer is still to come, and never give it back to the pool: whoever gets it "
-        "next reads the answer to another's call; keep no question and no answer in a place that calls share: give each "
+        "next reads the answer to another's call; keep no question and no answer where calls share it: give each "
         "request an agent of its own, a copy or one of a pool",
     ),
     "HC601": Rule(
