@@ -112,13 +112,12 @@ class _Limited:
         return self._limiter.active
 
     async def take(self, task: str, wait_limit: float | None) -> Turn:
-        clock = asyncio.get_running_loop().time
-        begun_at = clock()
+        waited = _stopwatch(self)
         with ExitStack() as stack:
             await self._limiter.acquire(wait_limit=wait_limit)
             stack.callback(self._limiter.release)
             agent = self._agent()
-            return Turn(agent, clock() - begun_at, stack.pop_all().close)
+            return Turn(agent, waited(), stack.pop_all().close)
 
 
 class _Pooled:
@@ -141,15 +140,23 @@ class _Pooled:
         return self._pool.active / self._pool.size
 
     async def take(self, task: str, wait_limit: float | None) -> Turn:
-        clock = asyncio.get_running_loop().time
-        begun_at = clock()
+        waited = _stopwatch(self)
         with ExitStack() as stack:
             await self._limiter.acquire(wait_limit=wait_limit)
             stack.callback(self._limiter.release)
-            left = None if wait_limit is None else max(0.0, wait_limit - (clock() - begun_at))
+            left = None if wait_limit is None else max(0.0, wait_limit - waited())
             agent = await self._pool.acquire(task, wait_limit=left)
             stack.callback(self._pool.release, agent)
-            return Turn(agent, clock() - begun_at, stack.pop_all().close)
+            return Turn(agent, waited(), stack.pop_all().close)
+
+
+def _stopwatch(model: ConcurrencyModel) -> Callable[[], float]:
+    """Tells how long a turn has been waited for; exactly 0 where it need not be, however coarse the clock."""
+    if model.is_free:
+        return lambda: 0.0
+    clock = asyncio.get_running_loop().time
+    begun_at = clock()
+    return lambda: clock() - begun_at
 
 
 def model_of(kind: Kind, new_agent: Callable[[], Agent], *, max_concurrent: int, pool_size: int) -> ConcurrencyModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -61,35 +61,38 @@ class SessionRegistry:
         self._clock = clock
         self._new_id = new_id
         self._keep = keep
-        self._open: dict[str, Session] = {}
-        self._over: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: dict[str, Session] = {}
+        self._over: deque[str] = deque()
 
     def begin(self, question: str) -> Session:
         """Enter a new session, which waits."""
         session = Session(id=self._new_id(), question=question, start_time=self._clock())
-        self._open[session.id] = session
+        self._sessions[session.id] = session
         return session
 
     def process(self, session_id: str) -> None:
         """A session has its slot; one that is over stays as it is."""
-        if session_id in self._open:
-            self._open[session_id] = replace(self._open[session_id], status=Status.PROCESSING)
+        session = self._sessions.get(session_id)
+        if session is not None and session.end_time is None:
+            self._sessions[session_id] = replace(session, status=Status.PROCESSING)
 
     def end(self, session_id: str, status: Status) -> None:
         """A session is over; the first report counts."""
-        session = self._open.pop(session_id, None)
-        if session is not None:
-            self._over[session_id] = replace(session, status=status, end_time=self._clock())
+        session = self._sessions.get(session_id)
+        if session is None or session.end_time is not None:
+            return
+        self._sessions[session_id] = replace(session, status=status, end_time=self._clock())
+        self._over.append(session_id)
         while len(self._over) > self._keep:
-            self._over.popitem(last=False)
+            del self._sessions[self._over.popleft()]
 
     @property
     def active(self) -> int:
         """How many sessions are not over."""
-        return len(self._open)
+        return len(self._sessions) - len(self._over)
 
     def __iter__(self) -> Iterator[Session]:
-        return iter(sorted((*self._over.values(), *self._open.values()), key=lambda session: session.start_time))
+        return iter(tuple(self._sessions.values()))
 
     def listed(self) -> dict[str, Any]:
         """The answer to ``GET /sessions``: every session that is known, and how many these are."""
