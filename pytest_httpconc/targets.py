@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from aiohttp import web
@@ -72,6 +72,10 @@ async def _asgi(app: Any) -> AsyncIterator[str]:
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
             yield  # signals are the test run's business
+
+        async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+            with suppress(SystemExit):  # by which uvicorn tells that it can't start
+                await super().serve(sockets)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
