@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from fake_servers import (
     Exchange,
+    FakeAgentServer,
     FakeDockerServer,
     FakeLLMServer,
     FakeServer,
@@ -19,6 +20,7 @@ from fake_servers import (
     Stream,
     latency,
 )
+from fake_servers.agent import AgentSettings, ConcurrencyLimiter, PipelinePool
 from fake_servers.faults import Disconnect, Reset, Stall, Status
 from pytest_httpconc import CheckFailed, Finding, HttpConc
 from pytest_httpconc.clients.docker import RemoteDockerEnvironment, request_timeout
@@ -73,3 +75,17 @@ def test_model(httpconc: HttpConc) -> None:
         model.generate(tokens=50)
         waiting: int = model.queued + model.running
         httpconc.assert_at_most_once(model, on=f"POST /v1/{waiting}")
+
+
+async def work_in_a_pool() -> list[int]:
+    settings = AgentSettings.recommended("light")
+    limiter = ConcurrencyLimiter(max_concurrent=settings.max_concurrent)
+    pool: PipelinePool[list[int]] = PipelinePool(list, pool_size=settings.pool_size)
+    async with limiter.slot(wait_limit=300), pool.instance(task="X") as pipeline:
+        return pipeline
+
+
+async def test_agents(fake_agent: FakeAgentServer, httpconc: HttpConc) -> None:
+    await httpconc.assert_isolated(fake_agent, sessions=3)
+    with FakeAgentServer(model="semaphore", max_concurrent=3, pool_size=5, duration=40.0, wait_limit=300.0) as server:
+        await httpconc.assert_isolated(server.url, ask=lambda url, question: f"{url} {question}", timeout=60)

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
 
-from fake_servers.agent.loops import LOG, LoopSlots
+from fake_servers.agent.loops import LOG, Counted, LoopSlots
 from fake_servers.errors import ScenarioError
 from fake_servers.slots import Lease
 
 __all__ = ["ConcurrencyLimiter"]
 
 
-class ConcurrencyLimiter:
+class ConcurrencyLimiter(Counted):
     """Lets so many requests run at a time and has the others wait, first come, first served.
 
     It belongs to the loop in which it is first used and, when that is over, to the next.
@@ -33,16 +33,6 @@ class ConcurrencyLimiter:
     def max_concurrent(self) -> int:
         """How many requests run at a time."""
         return self._slots.count
-
-    @property
-    def active(self) -> int:
-        """How many requests run."""
-        return self._slots.taken
-
-    @property
-    def waiting(self) -> int:
-        """How many requests wait."""
-        return self._slots.waiting
 
     async def acquire(self, *, wait_limit: float | None = None) -> None:
         """Wait for leave to run; `release` has to follow, in ``finally``.

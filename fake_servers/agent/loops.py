@@ -12,7 +12,7 @@ from fake_servers.agent.settings import check_count
 from fake_servers.errors import ScenarioError
 from fake_servers.slots import Lease, Slots
 
-__all__ = ["LOG", "LoopSlots", "check_wait_limit"]
+__all__ = ["LOG", "Counted", "LoopSlots", "check_wait_limit"]
 
 LOG: Final = logging.getLogger("fake_servers.agent")
 
@@ -69,6 +69,22 @@ class LoopSlots:
             self._slots = Slots(self.count)
             self._renewed()
         self._loop = loop
+
+
+class Counted:
+    """What hands out slots, and tells how many."""
+
+    _slots: LoopSlots
+
+    @property
+    def active(self) -> int:
+        """How many requests have been let in, or have an instance."""
+        return self._slots.taken
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return self._slots.waiting
 
 
 def check_wait_limit(wait_limit: float | None) -> None:

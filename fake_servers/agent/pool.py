@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, NamedTuple, TypeVar
 
-from fake_servers.agent.loops import LOG, LoopSlots
+from fake_servers.agent.loops import LOG, Counted, LoopSlots
 from fake_servers.errors import ScenarioError
 from fake_servers.slots import Lease
 
@@ -23,7 +23,7 @@ class _Use(NamedTuple):
     task: str
 
 
-class PipelinePool(Generic[Pipeline]):
+class PipelinePool(Counted, Generic[Pipeline]):
     """Independent instances of a pipeline, each given to one request at a time, first come, first served.
 
     It belongs to the loop in which it is first used and, when that is over, to the next.
@@ -60,16 +60,6 @@ class PipelinePool(Generic[Pipeline]):
     def size(self) -> int:
         """How many instances there are."""
         return self._slots.count
-
-    @property
-    def active(self) -> int:
-        """How many instances are in use."""
-        return self._slots.taken
-
-    @property
-    def waiting(self) -> int:
-        """How many requests wait for an instance."""
-        return self._slots.waiting
 
     async def acquire(self, task: str = "", *, wait_limit: float | None = None) -> Pipeline:
         """Wait for an instance that is free; `release` has to follow, in ``finally``.

@@ -89,6 +89,7 @@ async def test_wait_for_a_gpu_ends_at_its_limit_and_nothing_was_executed(session
         begun_at = loop.time()
         answer = await evaluate(session, server)
         assert loop.time() - begun_at == 300
+        assert (server.ledger.exchanges[-1].waited, server.ledger.exchanges[-1].service_time) == (300, 0)
         assert answer == {
             "success": False,
             "error": "no GPU was free within 300 s",

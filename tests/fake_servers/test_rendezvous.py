@@ -25,6 +25,19 @@ def test_answers_are_held_until_enough_wait(server, connect):
     assert server.ledger.peak_in_flight == 3
 
 
+def test_hold_for_a_block_holds_nothing_after_its_end(server, raw, connect):
+    with server.held(until_in_flight=2, give_up=30, on="GET /hello") as hold:
+        clients = [connect() for _ in range(2)]
+        for client in clients:
+            client.get("/hello")
+        assert [client.reply().status for client in clients] == [200] * 2
+        assert server.holds == (hold,)
+    with server.held(until_in_flight=2, give_up=30):
+        pass
+    assert server.holds == ()
+    assert raw.ask("/hello").status == 200
+
+
 def test_hold_stays_open_once_it_opened(server, raw):
     server.hold(until_in_flight=1, give_up=30)
     assert [raw.ask("/hello").status for _ in range(3)] == [200] * 3
