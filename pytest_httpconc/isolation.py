@@ -135,8 +135,11 @@ class Sessions:
                     "a blocking ask() can't follow a virtual clock, which would run ahead of it; write 'async def ask'"
                 )
             loop, blocking = asyncio.get_running_loop(), ask
-            with ThreadPoolExecutor(len(self._nonces)) as threads:
+            threads = ThreadPoolExecutor(len(self._nonces))
+            try:
                 yield lambda url, question: loop.run_in_executor(threads, blocking, url, question)
+            finally:
+                threads.shutdown(wait=False)  # one that still blocks when the time is over must not hold up the test
 
 
 async def _ask_by_default(session: aiohttp.ClientSession, url: str, question: str) -> Any:

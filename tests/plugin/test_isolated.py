@@ -153,6 +153,13 @@ def test_sessions_that_never_end_are_given_up(httpconc):
         httpconc.assert_isolated(server, timeout=0.1)
 
 
+def test_blocking_call_that_does_not_end_in_time_is_given_up(fake_http, httpconc):
+    fake_http.hold(until_in_flight=3, give_up=60)
+    with pytest.raises(ScenarioError, match=r"took over 0\.1 s"):
+        httpconc.assert_isolated(fake_http, sessions=2, ask=ask, timeout=0.1)
+    fake_http.reset()
+
+
 @pytest.mark.asyncio
 @pytest.mark.httpconc(virtual_time=True)
 async def test_blocking_ask_on_a_virtual_clock_is_refused(fake_agent, httpconc):
