@@ -214,7 +214,7 @@ class _Delivery:
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
-            self._outlet.service.recorder.first_byte(self._turn.entry, self._answer.status)
+            self._outlet.service.recorder.first_byte(self._turn.entry, self._answer.status, self._answer.headers)
 
 
 def _pieces(block: bytes, size: int, *, ends: bool) -> Iterator[tuple[bytes, bool]]:

@@ -247,7 +247,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
             self.unanswered(turn)
         else:
             # Recorded first: a client that has its answer finds it in the ledger.
-            self.service.recorder.answered(turn.entry, response.status)
+            self.service.recorder.answered(turn.entry, response.status, response.headers)
             self.write(encode(turn.request, response))
             self._conclude(turn, None)
 

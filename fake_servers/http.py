@@ -18,6 +18,7 @@ __all__ = ["HeaderSource", "Request", "Response", "Stream", "Tunnel"]
 
 HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
 RawHeaders = tuple[tuple[bytes, bytes], ...]
+Fields = tuple[tuple[str, str], ...]
 
 _NO_BODY: Final = frozenset({204, 304})
 _encode_json: Final = jsonlib.JSONEncoder().encode

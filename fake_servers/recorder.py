@@ -12,7 +12,7 @@ from hashlib import blake2b
 from threading import Condition, RLock
 
 from fake_servers.faults import Fault
-from fake_servers.http import RawHeaders
+from fake_servers.http import Fields, RawHeaders
 from fake_servers.records import Closer, Connection, Exchange, Outcome
 
 __all__ = ["ConnectionEntry", "ExchangeEntry", "Recorder", "Totals"]
@@ -116,6 +116,7 @@ class ExchangeEntry:
         "raw_headers",
         "received_at",
         "record",
+        "response_fields",
         "sequence",
         "status",
         "target",
@@ -146,6 +147,7 @@ class ExchangeEntry:
         self.ended_at: float | None = None
         self.waited = 0.0
         self.status: int | None = None
+        self.response_fields: Fields = ()
         self.fault: Fault | None = None
         self.outcome = Outcome.IN_PROGRESS
         self.record: Exchange | None = None
@@ -172,6 +174,7 @@ class ExchangeEntry:
             ended_at=self.ended_at,
             waited=self.waited,
             status=self.status,
+            response_fields=self.response_fields,
             fault=self.fault,
             outcome=self.outcome,
         )
@@ -296,20 +299,22 @@ class Recorder:
             if self.watched:
                 self._notify()
 
-    def first_byte(self, entry: ExchangeEntry, status: int) -> None:
-        """The response's first byte was sent."""
+    def first_byte(self, entry: ExchangeEntry, status: int, fields: Fields = ()) -> None:
+        """The response's first byte was sent; ``fields`` are its header fields."""
         with self.lock:
             entry.first_byte_at = self.clock()
             entry.status = status
+            entry.response_fields = fields
             if self.watched:
                 self._notify()
 
-    def answered(self, entry: ExchangeEntry, status: int) -> None:
-        """The response was sent to its end."""
+    def answered(self, entry: ExchangeEntry, status: int, fields: Fields = ()) -> None:
+        """The response was sent to its end; ``fields`` are its header fields, unless its first byte told them."""
         with self.lock:
             now = self.clock()
             if entry.first_byte_at is None:
                 entry.first_byte_at = now
+                entry.response_fields = fields
             entry.finished_at = now
             entry.status = status
             self._ended(entry, Outcome.ANSWERED, now)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from fake_servers.faults import Fault
-from fake_servers.http import RawHeaders, decode_headers, path_of
+from fake_servers.http import Fields, RawHeaders, decode_headers, path_of
 from fake_servers.words import Word
 
 __all__ = ["Closer", "Connection", "Exchange", "Outcome", "Progress"]
@@ -95,6 +95,7 @@ class Exchange:
         ended_at: the exchange was over, whatever its outcome.
         waited: seconds of it spent waiting for a slot of the server's own.
         status: of the response, as far as one was begun.
+        response_fields: the response's header fields, likewise; not those of framing.
         fault: what was planned to go wrong.
         outcome: what became of it.
     """
@@ -117,6 +118,7 @@ class Exchange:
     ended_at: float | None = None
     waited: float = 0.0
     status: int | None = None
+    response_fields: Fields = ()
     fault: Fault | None = None
     outcome: Outcome = Outcome.IN_PROGRESS
 
@@ -134,6 +136,11 @@ class Exchange:
     def headers(self) -> CIMultiDictProxy[str]:
         """The request's header fields, by case-insensitive name."""
         return decode_headers(self.raw_headers)
+
+    @property
+    def response_headers(self) -> CIMultiDictProxy[str]:
+        """The response's header fields, by case-insensitive name."""
+        return CIMultiDictProxy(CIMultiDict(self.response_fields))
 
     @property
     def fingerprint(self) -> str:

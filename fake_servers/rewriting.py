@@ -77,10 +77,13 @@ def _exchange_steps(recorder: Recorder, record: Exchange, entries: dict[int, Con
 
     def end() -> None:
         if record.outcome is Outcome.ANSWERED:
-            recorder.answered(entry, record.status or 200)
+            recorder.answered(entry, record.status or 200, record.response_fields)
         else:
             recorder.ended(entry, record.outcome)
         entry.finished_at = record.finished_at
+
+    def first_byte() -> None:
+        recorder.first_byte(entry, record.status or 200, record.response_fields)
 
     # An exchange that ends at the instant another begins is not in flight with it, and those that begin and
     # end at one instant come one by one.
@@ -91,6 +94,6 @@ def _exchange_steps(recorder: Recorder, record: Exchange, entries: dict[int, Con
     if record.executed_at is not None:
         yield record.executed_at, 6 if instant else 4, lambda: recorder.executed(entry)
     if record.first_byte_at is not None:
-        yield record.first_byte_at, 6 if instant else 5, lambda: recorder.first_byte(entry, record.status or 200)
+        yield record.first_byte_at, 6 if instant else 5, first_byte
     if record.ended_at is not None:
         yield record.ended_at, 6 if instant else 1, end

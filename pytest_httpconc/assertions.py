@@ -13,6 +13,7 @@ from fake_servers import Connection, FakeServer, Ledger, ScenarioError
 from fake_servers.routing import Pattern
 from pytest_httpconc.checks import (
     find_excess_connections,
+    find_hasty_retries,
     find_leaks,
     find_low_concurrency,
     find_low_speedup,
@@ -238,6 +239,31 @@ class HttpConc:
         if not isinstance(retry_statuses, Collection) or not all(isinstance(status, int) for status in retry_statuses):
             raise ScenarioError(f"retry_statuses={retry_statuses!r} is no collection of statuses, as in {{429, 503}}")
         self._raise_on(_placed(server, find_resends(self._seen(server).ledger, on=on, retry_statuses=retry_statuses)))
+
+    def assert_backs_off(
+        self, server: FakeServer, *, on: str = "*", at_least: float = 0.1, at_most_together: int | None = None
+    ) -> None:
+        """What was sent again after a 429 or 503 had waited for as long as Retry-After says, or backed off (HC203).
+
+        Args:
+            server: the server to look at.
+            on: which requests, as ``"METHOD /path"``.
+            at_least: seconds of the shortest pause where there is no Retry-After; above 0.
+            at_most_together: how many retries may begin within 0.1 s of each other; any number when omitted.
+
+        Raises:
+            CheckFailed: something was sent again too soon, with the same pause again and again, or together with
+                too many others.
+            ScenarioError: an argument is out of range, or ``on`` means no request and no route of the server.
+        """
+        __tracebackhide__ = True
+        _meant(server, on)
+        _positive("at_least", at_least)
+        if at_most_together is not None:
+            _positive("at_most_together", at_most_together)
+        ledger = self._seen(server).ledger
+        found = find_hasty_retries(ledger, on=on, at_least=at_least, at_most_together=at_most_together)
+        self._raise_on(_placed(server, found))
 
     def assert_concurrency(self, server: FakeServer, *, at_least: int, on: str = "*") -> None:
         """So many exchanges were in flight together (HC401, HC403).

@@ -58,6 +58,11 @@ CATALOGUE: Final[dict[str, Rule]] = {
         "turn retries on a status off for this call (urllib3: status_forcelist=(); SDKs: max_retries=0), or name the "
         "statuses whose retry is meant: assert_at_most_once(..., retry_statuses={429, 503})",
     ),
+    "HC203": Rule(
+        "retry that ignores Retry-After or does not back off",
+        "wait as long as Retry-After says, and where it says nothing, longer each time, with jitter where many call "
+        "(tenacity: wait_exponential_jitter; urllib3: Retry(backoff_factor=..., respect_retry_after_header=True))",
+    ),
     "HC301": Rule(
         "no timeout reaches the socket",
         "give every call a timeout (requests: timeout=(connect, read) in each call; urllib3: Timeout; sockets: "

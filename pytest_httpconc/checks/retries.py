@@ -7,11 +7,12 @@ own, unless it knows that the first was not applied; on an attempt of which the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Final
 
 from fake_servers.ledger import Exchange, Ledger, Outcome
 from fake_servers.routing import Pattern
+from pytest_httpconc.checks.attempts import Retry, by_fingerprint, retries
 from pytest_httpconc.durations import duration
 from pytest_httpconc.findings import Finding
 
@@ -38,34 +39,15 @@ def find_resends(
         e for e in ledger.matching(on) if e.number > since and e.body_complete and (named or e.method not in IDEMPOTENT)
     ]
     found: list[Finding] = []
-    for attempts in _by_fingerprint(exchanges):
-        pairs = _pairs(attempts, retry_statuses)
-        lost = [pair for pair in pairs if _was_lost(pair[0])]
-        retried = [pair for pair in pairs if not _was_lost(pair[0])]
+    for attempts in by_fingerprint(exchanges):
+        again = retries(attempts, lambda e: _was_lost(e) or _was_refused(e, retry_statuses))
+        lost = [retry for retry in again if _was_lost(retry.failed)]
+        retried = [retry for retry in again if not _was_lost(retry.failed)]
         if lost:
             found.append(_finding("HC201", attempts, lost, ledger))
         if retried:
             found.append(_finding("HC202", attempts, retried, ledger))
     return found
-
-
-def _by_fingerprint(exchanges: Iterable[Exchange]) -> list[list[Exchange]]:
-    groups: dict[str, list[Exchange]] = {}
-    for exchange in exchanges:
-        groups.setdefault(exchange.fingerprint, []).append(exchange)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _pairs(attempts: list[Exchange], meant: Collection[int]) -> list[tuple[Exchange, Exchange]]:
-    """Each attempt that failed, with the first that began once it had ended; equal calls may go on beside them."""
-    failed = [e for e in attempts if e.ended_at is not None and (_was_lost(e) or _was_refused(e, meant))]
-    pairs: list[tuple[Exchange, Exchange]] = []
-    later = iter(attempts)
-    for first in sorted(failed, key=_end):
-        again = next((e for e in later if e is not first and e.begun_at >= _end(first)), None)
-        if again is not None:
-            pairs.append((first, again))
-    return pairs
 
 
 def _was_lost(exchange: Exchange) -> bool:
@@ -79,16 +61,11 @@ def _was_refused(exchange: Exchange, meant: Collection[int]) -> bool:
     return exchange.status >= 500 or exchange.status in _RETRIED_BY_SOME
 
 
-def _end(exchange: Exchange) -> float:
-    assert exchange.ended_at is not None, "only an exchange that ended has failed"
-    return exchange.ended_at
-
-
-def _finding(code: str, attempts: list[Exchange], pairs: list[tuple[Exchange, Exchange]], ledger: Ledger) -> Finding:
+def _finding(code: str, attempts: list[Exchange], again: list[Retry], ledger: Ledger) -> Finding:
     first = attempts[0]
     executed = sum(e.executed_at is not None for e in attempts)
     evidence = [_first_line(first)]
-    evidence += [_again_line(code, before, after) for before, after in pairs]
+    evidence += [_again_line(code, retry) for retry in again]
     involved = {e.connection for e in attempts}
     return Finding(
         code=code,
@@ -104,14 +81,14 @@ def _first_line(first: Exchange) -> str:
     return f"exchange {first.number} on connection {first.connection}: {_fate(first)}"
 
 
-def _again_line(code: str, before: Exchange, after: Exchange) -> str:
+def _again_line(code: str, retry: Retry) -> str:
+    before, after = retry
     cause = "the fault" if before.fault is not None else "it ended"
     if code == "HC202":
         cause = f"the answer {before.status}"
-    pause = duration(after.begun_at - _end(before))
     return (
         f"exchange {before.number} was sent again as exchange {after.number} on connection {after.connection}, "
-        f"{pause} after {cause}: {_fate(after)}"
+        f"{duration(retry.pause)} after {cause}: {_fate(after)}"
     )
 
 

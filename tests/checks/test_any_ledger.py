@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from fake_servers.ledger import Closer, Connection, Exchange, Ledger, Outcome
 from pytest_httpconc.checks import (
     find_excess_connections,
+    find_hasty_retries,
     find_leaks,
     find_low_concurrency,
     find_low_speedup,
@@ -77,6 +78,7 @@ def test_findings_of_any_ledger_can_be_told(ledger):
         *find_excess_connections(ledger, at_most=1),
         *find_resends(ledger, on="GET /"),
         *find_resends(ledger),
+        *find_hasty_retries(ledger, at_least=100, at_most_together=1),
         *find_low_concurrency(ledger, at_least=100),
         *find_low_speedup(ledger, at_least=100),
     ]

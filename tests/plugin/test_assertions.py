@@ -49,7 +49,12 @@ class TestArguments:
     @pytest.mark.parametrize("value", NO_NUMBER)
     @pytest.mark.parametrize(
         ("check", "name"),
-        [("assert_connections", "at_most"), ("assert_concurrency", "at_least"), ("assert_speedup", "at_least")],
+        [
+            ("assert_connections", "at_most"),
+            ("assert_concurrency", "at_least"),
+            ("assert_speedup", "at_least"),
+            ("assert_backs_off", "at_least"),
+        ],
     )
     def test_figure_that_is_no_number_above_0_is_refused(self, httpconc, server, check, name, value):
         with pytest.raises(ScenarioError, match=f"{name}=.* is out of range; allowed are numbers above 0"):
@@ -73,6 +78,7 @@ class TestArguments:
 
 CHECKS_WITH_ON = [
     ("assert_at_most_once", {}),
+    ("assert_backs_off", {}),
     ("assert_concurrency", {"at_least": 1}),
     ("assert_speedup", {"at_least": 1}),
 ]
@@ -167,6 +173,38 @@ class TestAtMostOnce:
         httpconc.assert_at_most_once(server)
 
 
+class TestBackingOff:
+    def test_retry_before_the_time_that_a_server_asked_for_is_told(self, httpconc, server, session):
+        server.inject(Status(429, headers={"Retry-After": "30"}), on="POST /orders", times=1)
+        for _ in range(2):
+            session.post(server.url + "/orders")
+        assert codes(httpconc.assert_backs_off, server, on="POST /orders") == ["HC203"]
+        httpconc.assert_backs_off(server, on="POST /jobs/*")
+
+    def test_what_a_handler_asks_for_counts_too(self, httpconc, server, session):
+        @server.route("POST /busy")
+        def busy(request):
+            return Response(status=503, headers={"retry-after": "30"})
+
+        for _ in range(2):
+            session.post(server.url + "/busy")
+        with pytest.raises(CheckFailed, match="503 and Retry-After: 30"):
+            httpconc.assert_backs_off(server)
+
+    def test_pause_after_which_a_retry_is_none_too_soon(self, httpconc, server, session):
+        server.inject(Status(503), on="POST /orders", times=1)
+        for _ in range(2):
+            session.post(server.url + "/orders")
+        assert codes(httpconc.assert_backs_off, server, at_least=60) == ["HC203"]
+        assert codes(httpconc.assert_backs_off, server, at_least=60, at_most_together=1) == ["HC203"]
+        httpconc.assert_backs_off(server, at_least=1e-9)
+
+    @pytest.mark.parametrize("count", [0, -1, True, "2"])
+    def test_number_that_may_come_together_is_above_0(self, httpconc, server, count):
+        with pytest.raises(ScenarioError, match=r"at_most_together=.* is out of range"):
+            httpconc.assert_backs_off(server, at_most_together=count)
+
+
 class TestConcurrency:
     def send(self, server, session, calls, workers):
         with ThreadPoolExecutor(workers) as pool:
@@ -252,6 +290,7 @@ def test_waiting_for_a_leak_in_the_running_loop_is_refused(httpconc):
         lambda httpconc, url: httpconc.assert_no_leaks(url),
         lambda httpconc, url: httpconc.assert_connections(url, at_most=1),
         lambda httpconc, url: httpconc.assert_at_most_once(url),
+        lambda httpconc, url: httpconc.assert_backs_off(url),
         lambda httpconc, url: httpconc.assert_concurrency(url, at_least=1),
         lambda httpconc, url: httpconc.assert_speedup(url, at_least=1),
         lambda httpconc, url: httpconc.assert_timeout(url, read=1),
