@@ -18,7 +18,16 @@ Messages = Sequence[Mapping[str, Any]]
 
 
 class LLMError(Exception):
-    """No answer was had from a model."""
+    """No answer was had from a model.
+
+    ``retry_after`` is the pause in seconds that the server asks for, if it does; ``status`` its answer's, if it is that
+    which was wrong.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.status = status
 
 
 class AuthenticationError(LLMError):
@@ -26,22 +35,11 @@ class AuthenticationError(LLMError):
 
 
 class RateLimitError(LLMError):
-    """Too many requests (429); ``retry_after`` is the pause in seconds that the server asks for, if it does."""
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+    """Too many requests (429)."""
 
 
 class APIError(LLMError):
-    """Any other error: of the provider, on the way to it, or in what it answered.
-
-    ``status`` is that of an answer which was no success.
-    """
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
+    """Any other error: of the provider, on the way to it, or in what it answered."""
 
 
 class AnswerTimeout(APIError):
@@ -86,11 +84,12 @@ def checked_body(status: int, headers: Mapping[str, str], content: bytes) -> dic
     excerpt = content[:200].decode("utf-8", "replace")
     message = f"HTTP {status}: {message_of(answer) or excerpt}"
     if status == 401:
-        raise AuthenticationError(message)
+        raise AuthenticationError(message, status=status)
+    retry_after = _seconds(headers.get("Retry-After"))
     if status == 429:
-        raise RateLimitError(message, _seconds(headers.get("Retry-After")))
+        raise RateLimitError(message, retry_after, status=status)
     if not 200 <= status < 300:
-        raise APIError(message, status)
+        raise APIError(message, retry_after, status=status)
     if not isinstance(answer, dict):
         raise APIError(f"the answer is no JSON object: {excerpt}")
     if answer.get("error"):
