@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pytest_httpconc.clients.numbers import check_count
+from pytest_httpconc.clients.numbers import check_limit
 
 __all__ = ["BatchError", "QueueClosed", "QueueStatistics", "concurrently", "split"]
 
@@ -29,7 +29,7 @@ def split(items: Sequence[_T], limit: int | None) -> list[Sequence[_T]]:
     Raises:
         ValueError: the limit is out of range.
     """
-    check_count("limit", limit, example=20)
+    check_limit("limit", limit, example=20)
     size = limit or max(1, len(items))
     return [items[start : start + size] for start in range(0, len(items), size)]
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final, Generic, TypeVar
 
 from pytest_httpconc.clients.batches import BatchError, QueueClosed, QueueStatistics, concurrently, split
-from pytest_httpconc.clients.numbers import check_count, check_number
+from pytest_httpconc.clients.numbers import check_count, check_limit, check_number
 
 __all__ = ["MOST_IN_BATCH", "BatchError", "BatchQueue", "QueueClosed", "QueueStatistics", "concurrently", "split"]
 
@@ -75,11 +75,9 @@ class BatchQueue(Generic[_T, _R]):
         limit: int | None = None,
         max_batches: int | None = None,
     ) -> None:
-        if batch_size is None:
-            raise ValueError(f"batch_size=None is no size; allowed are whole numbers from 1 to {MOST_IN_BATCH}")
         check_count("batch_size", batch_size, most=MOST_IN_BATCH, example=20)
-        check_count("limit", limit, example=20)
-        check_count("max_batches", max_batches, example=4)
+        check_limit("limit", limit, example=20)
+        check_limit("max_batches", max_batches, example=4)
         check_number("max_wait", max_wait, example=0.05)
         self._execute = execute
         self._batch_size = batch_size

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
 
-from pytest_httpconc.clients.numbers import check_count
+from pytest_httpconc.clients.numbers import check_count, check_limit
 from pytest_httpconc.clients.resilience.kinds import Rejected
 
 __all__ = ["Admission", "Load", "Overloaded"]
@@ -37,10 +37,8 @@ class Admission:
     """
 
     def __init__(self, *, running: int = 10, waiting: int | None = 100) -> None:
-        if running is None:
-            raise ValueError("running=None is no limit; allowed are whole numbers from 1 up, as in 10")
         check_count("running", running)
-        check_count("waiting", waiting, least=0, example=100)
+        check_limit("waiting", waiting, least=0, example=100)
         self._most_running = running
         self._most_waiting = waiting
         self._slots = asyncio.Semaphore(running)

@@ -49,7 +49,7 @@ class Provider:
     concurrent: int
     latency: float
     timeout: float = TIMEOUT
-    retries: Mapping[ErrorKind, Rule] = field(default=TABLE, hash=False)
+    retries: Mapping[ErrorKind, Rule] = field(default_factory=lambda: TABLE, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("name", "model", "base_url"):

@@ -47,6 +47,10 @@ class Exponential(Rule):
     tries: int = 3
     base: float = 2.0
 
+    def __post_init__(self) -> None:
+        Rule.__post_init__(self)
+        check_number("base", self.base, least=1.0, example=2)
+
     def pause(self, attempt: int) -> float:
         return float(self.base**attempt)
 
@@ -58,6 +62,10 @@ class Fixed(Rule):
     tries: int = 5
     seconds: float = 1.0
 
+    def __post_init__(self) -> None:
+        Rule.__post_init__(self)
+        check_number("seconds", self.seconds)
+
     def pause(self, attempt: int) -> float:
         return self.seconds
 
@@ -68,6 +76,10 @@ class Linear(Rule):
 
     tries: int = 10
     step: float = 1.0
+
+    def __post_init__(self) -> None:
+        Rule.__post_init__(self)
+        check_number("step", self.step)
 
     def pause(self, attempt: int) -> float:
         return self.step * attempt
