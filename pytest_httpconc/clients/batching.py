@@ -10,6 +10,7 @@ import asyncio
 from bisect import bisect_left, insort
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Final, Generic, TypeVar
 
@@ -90,7 +91,7 @@ class BatchQueue(Generic[_T, _R]):
         self._closed = False
         self._count = 0
         self._begun_at: float | None = None
-        self._executing = 0
+        self._executing: set[_Request[_T, _R]] = set()
         self._succeeded = self._failed = self._cancelled = self._begun = 0
         self._longest_wait = 0.0
 
@@ -114,7 +115,7 @@ class BatchQueue(Generic[_T, _R]):
         elapsed = 0.0 if self._begun_at is None else asyncio.get_running_loop().time() - self._begun_at
         return QueueStatistics(
             waiting=len(self._waiting),
-            executing=self._executing,
+            executing=len(self._executing),
             succeeded=self._succeeded,
             failed=self._failed,
             cancelled=self._cancelled,
@@ -207,12 +208,15 @@ class BatchQueue(Generic[_T, _R]):
         longest = loop.time() - min(request.arrived_at for request in batch)
         self._longest_wait = max(self._longest_wait, longest)
         self._begun += 1
-        self._executing += len(batch)
+        self._executing.update(batch)
         task = loop.create_task(self._run(batch))
         self._batches.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, batch))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, batch: Sequence[_Request[_T, _R]], task: asyncio.Task[None]) -> None:
+        # Here and not in the task: one that is cancelled before its first step runs none of its code.
+        for request in self._executing.intersection(batch):
+            self._settle(request, QueueClosed("the batch was cancelled"))
         self._batches.discard(task)
         self._advance()
 
@@ -221,23 +225,19 @@ class BatchQueue(Generic[_T, _R]):
         await asyncio.gather(*parts, return_exceptions=True)  # each has told its callers
 
     async def _run_part(self, part: Sequence[_Request[_T, _R]]) -> None:
-        results: Sequence[_R | BaseException] = []
+        results: Sequence[_R | BaseException]
         try:
             results = await self._execute([request.item for request in part])
             if len(results) != len(part):
                 raise BatchError(f"a batch of {len(part)} requests was given {len(results)} results")
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is its callers' to handle
             results = [error] * len(part)
-        except BaseException:
-            results = [QueueClosed("the batch was cancelled")] * len(part)
-            raise
-        finally:
-            self._executing -= len(part)
-            for request, result in zip(part, results, strict=True):
-                self._settle(request, result)
+        for request, result in zip(part, results, strict=True):
+            self._settle(request, result)
 
     def _settle(self, request: _Request[_T, _R], result: _R | BaseException) -> None:
         """Give a caller its result, if it is still there to take it."""
+        self._executing.discard(request)
         if request.result.done():
             self._cancelled += 1
         elif isinstance(result, BaseException):
@@ -249,7 +249,7 @@ class BatchQueue(Generic[_T, _R]):
 
     def __repr__(self) -> str:
         closed = ", closed" if self._closed else ""
-        return f"<BatchQueue: {len(self._waiting)} waiting, {self._executing} executing{closed}>"
+        return f"<BatchQueue: {len(self._waiting)} waiting, {len(self._executing)} executing{closed}>"
 
 
 def _raisable(error: BaseException) -> BaseException:

@@ -189,7 +189,7 @@ class TestCleaningUp:
                 await running
 
         asyncio.run(cancelled())
-        fake_docker.ledger.wait_until(lambda ledger: ledger.count("POST /cleanup") == 1 and not ledger.in_flight)
+        fake_docker.ledger.wait_until(lambda ledger: [e.status for e in ledger.matching("POST /cleanup")] == [200])
         assert fake_docker.containers == ()
         assert fake_docker.ledger.executions("POST /start") == 1
 
