@@ -23,7 +23,10 @@ from fake_servers import (
 from fake_servers.agent import AgentSettings, ConcurrencyLimiter, PipelinePool
 from fake_servers.faults import Disconnect, Reset, Stall, Status
 from pytest_httpconc import CheckFailed, Finding, HttpConc
+from pytest_httpconc.clients.agent import TaskResult, run_agents
+from pytest_httpconc.clients.batching import BatchQueue, concurrently
 from pytest_httpconc.clients.docker import RemoteDockerEnvironment, request_timeout
+from pytest_httpconc.clients.resilience import CircuitBreaker, Fallback, ModelFactory, RetryPolicy
 
 server = FakeServer(scenario=Scenario([Injection(on="POST /orders", fault=Status(503), times=1)], seed=7))
 
@@ -89,3 +92,25 @@ async def test_agents(fake_agent: FakeAgentServer, httpconc: HttpConc) -> None:
     await httpconc.assert_isolated(fake_agent, sessions=3)
     with FakeAgentServer(model="semaphore", max_concurrent=3, pool_size=5, duration=40.0, wait_limit=300.0) as server:
         await httpconc.assert_isolated(server.url, ask=lambda url, question: f"{url} {question}", timeout=60)
+
+
+async def test_resilience(httpconc: HttpConc) -> None:
+    async def double(number: int) -> int:
+        return 2 * number
+
+    policy, breaker = RetryPolicy(jitter=0.5), CircuitBreaker(threshold=3)
+    doubled: int = await policy.call(double, 1) + await breaker.call(double, 1)
+    async with BatchQueue(concurrently(double), batch_size=10) as queue:
+        doubled += await queue.submit(2, priority=1)
+    factory = ModelFactory(api_keys={"groq": "key"})
+    async with Fallback(factory.create("groq"), factory.create("openai", timeout=30)) as model:
+        content: str = (await model.query([{"role": "user", "content": f"{doubled}"}])).content
+    httpconc.assert_backs_off(server, on="POST /orders", at_least=0.5, at_most_together=len(content))
+
+
+def test_many_agents(fake_docker: FakeDockerServer) -> None:
+    urls = {"docker_server_url": fake_docker.url, "eval_server_url": server.url}
+    results: list[TaskResult | BaseException] = run_agents(
+        [{"instance_id": "a"}], how="gather", model=ModelFactory, **urls
+    )
+    assert results

@@ -181,8 +181,6 @@ class BatchQueue(Generic[_T, _R]):
             del self._waiting[index]
             self._cancelled += 1
             self._advance()
-        elif request.result.done() and not request.result.cancelled():
-            request.result.exception()  # it came too late to be taken, and is not to be reported as forgotten
 
     def _advance(self) -> None:
         """Begin the batches that are due, and see to it that the next is begun in time."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from contextlib import suppress
 
 import pytest
@@ -232,21 +231,6 @@ class TestCancellation:
             second.cancel()
             assert await asyncio.gather(first, third) == ["A", "C"]
         assert (queue.statistics.succeeded, queue.statistics.cancelled) == (2, 1)
-
-    @pytest.mark.parametrize("suspensions", range(8))
-    async def test_exception_that_comes_too_late_is_reported_to_nobody(self, suspensions):
-        reported = []
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
-        async with BatchQueue(Batches(), batch_size=1) as queue:
-            [task] = put(queue, "bad")
-            task.add_done_callback(lambda task: None if task.cancelled() else task.exception())
-            for _ in range(suspensions):
-                await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.wait([task])
-            del task
-        gc.collect()
-        assert reported == []
 
     async def test_all_callers_may_go(self, execute):
         async with BatchQueue(execute, batch_size=10, max_wait=5) as queue:
