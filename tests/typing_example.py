@@ -26,6 +26,7 @@ from pytest_httpconc import CheckFailed, Finding, HttpConc
 from pytest_httpconc.clients.agent import TaskResult, run_agents
 from pytest_httpconc.clients.batching import BatchQueue, concurrently
 from pytest_httpconc.clients.docker import RemoteDockerEnvironment, request_timeout
+from pytest_httpconc.clients.llm import OpenRouterModel
 from pytest_httpconc.clients.resilience import CircuitBreaker, Fallback, ModelFactory, RetryPolicy
 
 server = FakeServer(scenario=Scenario([Injection(on="POST /orders", fault=Status(503), times=1)], seed=7))
@@ -109,8 +110,12 @@ async def test_resilience(httpconc: HttpConc) -> None:
 
 
 def test_many_agents(fake_docker: FakeDockerServer) -> None:
-    urls = {"docker_server_url": fake_docker.url, "eval_server_url": server.url}
+    tasks = [{"instance_id": "a"}]
     results: list[TaskResult | BaseException] = run_agents(
-        [{"instance_id": "a"}], how="gather", model=ModelFactory, **urls
+        tasks,
+        how="gather",
+        model=OpenRouterModel("m", api_key="key"),
+        docker_server_url=fake_docker.url,
+        eval_server_url=server.url,
     )
     assert results
