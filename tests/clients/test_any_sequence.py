@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import suppress
 
 import looptime
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -24,6 +24,7 @@ from pytest_httpconc.clients.answers import AnswerTimeout, APIError, Authenticat
 from pytest_httpconc.clients.batching import BatchQueue, QueueClosed
 from pytest_httpconc.clients.resilience import TABLE, CircuitBreaker, CircuitOpen, CircuitState, RetryPolicy
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SECONDS = st.sampled_from([0, 1, 2, 5, 30])
 FATES = st.sampled_from(["works", "works", "works", "fails", "breaks its batch"])
 
@@ -210,9 +211,9 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestQueue.settings = settings(UNHURRIED, max_examples=60, stateful_step_count=25)
 TestBreaker = BreakerMachine.TestCase
-TestBreaker.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestBreaker.settings = settings(UNHURRIED, max_examples=100, stateful_step_count=30)
 
 ERRORS = [
     AnswerTimeout("late"),
@@ -224,7 +225,7 @@ ERRORS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(UNHURRIED, max_examples=60)
 @given(st.lists(st.sampled_from(ERRORS), max_size=12))
 def test_any_errors_are_tried_again_by_the_table(errors):
     made_at, policy = [], RetryPolicy()
@@ -253,7 +254,7 @@ def test_any_errors_are_tried_again_by_the_table(errors):
     assert [later - earlier for earlier, later in itertools.pairwise(made_at)] == pauses
 
 
-@settings(max_examples=30, deadline=None)
+@settings(UNHURRIED, max_examples=30)
 @given(st.integers(0, 12), st.booleans())
 def test_queue_that_is_closed_at_any_instant_leaves_nobody_waiting(seconds, drain):
     async def execute(batch):
