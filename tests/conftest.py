@@ -1,6 +1,7 @@
 """Shared by all tests."""
 
 import asyncio
+import shutil
 
 # pytester forgets what a run in this process imported; what is imported here is the same in every such run.
 import aiohttp  # noqa: F401
@@ -15,6 +16,19 @@ import pytest_httpconc.assertions  # noqa: F401
 asyncio.set_event_loop(None)
 
 pytest_plugins = ["pytester"]
+
+BROWSER = shutil.which("chromium") and shutil.which("chromedriver")
+
+
+def pytest_report_header():
+    return None if BROWSER else "browser tests: left out, as chromium and chromedriver are not on the PATH"
+
+
+def pytest_collection_modifyitems(config, items):
+    left_out = [item for item in items if item.get_closest_marker("browser") and not BROWSER]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

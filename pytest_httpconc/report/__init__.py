@@ -1,1 +1,1 @@
-"""Findings for people: so far, as text for the terminal."""
+"""Findings and what servers saw, for people: as text for the terminal, as a page for the browser, as JSON."""
