@@ -31,7 +31,7 @@ from pytest_httpconc.probe import describe_opening, held_ports, opening_of, time
 from pytest_httpconc.report.terminal import render
 from pytest_httpconc.sweeps import Cancellations, Truncations, sweep_cancellations, sweep_truncations
 
-__all__ = ["HttpConc", "Watched", "raise_on"]
+__all__ = ["HttpConc", "Watched", "name_of", "raise_on"]
 
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.05
@@ -67,7 +67,15 @@ class Watched:
 
         What a sweep did is not in it: the sweep has judged it.
         """
-        whole, connections, exchanges = self.unswept, self.connections_before, self.exchanges_before
+        return self._since_the_test_began(self.unswept)
+
+    @property
+    def recorded(self) -> Ledger:
+        """What was recorded since the test began, as `ledger`, with what sweeps did."""
+        return self._since_the_test_began(self.server.ledger)
+
+    def _since_the_test_began(self, whole: Ledger) -> Ledger:
+        connections, exchanges = self.connections_before, self.exchanges_before
         if not connections and not exchanges:
             return whole
         own = [e for e in whole.exchanges if e.number > exchanges]
@@ -487,8 +495,13 @@ def raise_on(findings: Iterable[Finding]) -> None:
         raise CheckFailed(found, render(found))
 
 
+def name_of(server: FakeServer) -> str:
+    """A server's kind and address."""
+    return f"{type(server).__name__} {server.url}"
+
+
 def _placed(server: FakeServer, findings: Iterable[Finding]) -> list[Finding]:
-    return [replace(finding, server=f"{type(server).__name__} {server.url}") for finding in findings]
+    return [replace(finding, server=name_of(server)) for finding in findings]
 
 
 def _identity(connection: Connection) -> tuple[tuple[str, int], float]:

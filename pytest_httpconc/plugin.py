@@ -33,6 +33,7 @@ class Test:
     def __init__(self) -> None:
         self.owned: list[FakeServer] = []
         self.watched: dict[FakeServer, Watched] = {}
+        self.told: list[Finding] = []  # findings that did not fail it
         self.passed = False
 
 
@@ -55,15 +56,23 @@ _NAMES = {
     "virtual_time": ("bool", "run async tests on a virtual clock, their servers with them (default: false)"),
     "grace": ("string", "longest time in seconds that a check waits for things to settle (default: 1.0)"),
 }
+_REPORT = "write what the servers saw to FILE.html, one page with timelines and findings, or to FILE.json"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     for name, (kind, text) in _NAMES.items():
         parser.addini(f"httpconc_{name}", text, type=kind, default=None)  # type: ignore[arg-type]
+    parser.addini("httpconc_report", f"{_REPORT}, below the rootdir (default: none)", default="")
+    group = parser.getgroup("httpconc", "HTTP concurrency")
+    group.addoption("--httpconc-report", metavar="FILE", default="", help=_REPORT)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
+    if config.getoption("httpconc_report") or config.getini("httpconc_report"):
+        from pytest_httpconc import reporting
+
+        reporting.start(config)
 
 
 # -- fixtures -------------------------------------------------------------------------------------------------
@@ -205,6 +214,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         if test is not None and test.passed:
             _check(item, test)
     finally:
+        if test is not None:
+            _report(item, test)
         for server in () if test is None else test.owned:
             server.stop()
         _forget_stopped()
@@ -235,7 +246,8 @@ def _check(item: pytest.Item, test: Test) -> None:
     if policy.leaks == "warn":
         from pytest_httpconc.findings import LEAKS
 
-        _warn([finding for finding in found if finding.code in LEAKS])
+        test.told = [finding for finding in found if finding.code in LEAKS]
+        _warn(test.told)
         found = [finding for finding in found if finding.code not in LEAKS]
     raise_on(found)
 
@@ -251,7 +263,7 @@ def _diagnose(test: Test, report: pytest.TestReport, call: pytest.CallInfo[None]
         return
     from pytest_httpconc.report.terminal import render
 
-    found = [finding for watched in used for finding in watched.resends()]
+    found = test.told = [finding for watched in used for finding in watched.resends()]
     errors = [str(error) for watched in used for error in watched.server.errors]
     text = "\n\n".join([*errors, render(found)]).strip()
     if not text:
@@ -260,6 +272,13 @@ def _diagnose(test: Test, report: pytest.TestReport, call: pytest.CallInfo[None]
         report.longrepr.addsection("httpconc", text)
     else:
         report.sections.append(("httpconc", text))
+
+
+def _report(item: pytest.Item, test: Test) -> None:
+    """Hand what the servers saw, while they still run, to the report that was asked for."""
+    reporting = sys.modules.get("pytest_httpconc.reporting")
+    if reporting is not None:
+        reporting.collect(item, _used(test), test.told)
 
 
 def _used(test: Test) -> list[Watched]:
