@@ -6,6 +6,7 @@ import asyncio
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -45,6 +46,10 @@ class LoopHost:
         if self.thread_id != threading.get_ident():
             raise ScenarioError("this server runs in a loop of another thread: change it there, or run it in a thread")
         return action(self._listener)
+
+    def cpu_time(self) -> float:
+        """None that is the server's alone: it shares the caller's thread."""
+        return 0.0
 
     async def stop(self) -> None:
         """Close everything, and wait until what was in progress has cleaned up."""
@@ -92,6 +97,13 @@ class ThreadHost:
         if errors:
             raise errors[0]
         return results[0]
+
+    def cpu_time(self) -> float:
+        """Seconds of CPU that the thread has used."""
+        if not hasattr(time, "pthread_getcpuclockid"):  # Windows and macOS
+            return self.call(lambda _: time.thread_time())
+        assert self._thread.ident is not None, "it was started"
+        return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
 
     def stop(self) -> None:
         """Close everything and end the thread.

@@ -29,7 +29,7 @@ from fake_servers.scenario import Injection, Scenario, ScenarioRun
 from fake_servers.service import Handler, Limits, Route, Service
 from fake_servers.tls import TlsConnection
 
-__all__ = ["FakeServer", "HostKind", "clock_is_virtual", "forget_stopped_servers", "started_servers"]
+__all__ = ["FakeServer", "HostKind", "clock_is_virtual", "forget_server", "forget_stopped_servers", "started_servers"]
 
 HostKind = Literal["thread", "loop"]
 _ROUNDS_TO_ACCEPT: Final = 4  # of the loop: accept, make the transport, tell the connection
@@ -49,6 +49,11 @@ _latest: deque[FakeServer] = deque(maxlen=64)
 def started_servers() -> list[FakeServer]:
     """The servers of this process that were started and still exist, running or stopped, in order of start."""
     return sorted(_started, key=lambda server: server.started_at)
+
+
+def forget_server(server: FakeServer) -> None:
+    """Let `started_servers` forget this one, whose clients are nobody's business."""
+    _started.discard(server)
 
 
 def forget_stopped_servers() -> None:
@@ -338,6 +343,11 @@ class FakeServer:
     def is_running(self) -> bool:
         """Whether it has been started and not been stopped."""
         return self._host is not None
+
+    @property
+    def cpu_time(self) -> float:
+        """Seconds of this process's CPU that serving has taken; 0 where it can't be told from its client's."""
+        return 0.0 if self._host is None else self._host.cpu_time()
 
     @property
     def errors(self) -> tuple[FakeServerError, ...]:

@@ -4,16 +4,32 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_httpconc.assertions import HttpConc
+    from pytest_httpconc.bench.figures import Comparison, Measurement
+    from pytest_httpconc.bench.harness import HttpconcBenchmark
+    from pytest_httpconc.bench.sides import Side
     from pytest_httpconc.findings import CheckFailed, Finding, HttpConcWarning
 
 __version__ = "0.1.0"
-__all__ = ["CheckFailed", "Finding", "HttpConc", "HttpConcWarning"]
+__all__ = [
+    "CheckFailed",
+    "Comparison",
+    "Finding",
+    "HttpConc",
+    "HttpConcWarning",
+    "HttpconcBenchmark",
+    "Measurement",
+    "Side",
+]
 
 _HOMES = {
     "CheckFailed": "pytest_httpconc.findings",
+    "Comparison": "pytest_httpconc.bench.figures",
     "Finding": "pytest_httpconc.findings",
     "HttpConc": "pytest_httpconc.assertions",
     "HttpConcWarning": "pytest_httpconc.findings",
+    "HttpconcBenchmark": "pytest_httpconc.bench.harness",
+    "Measurement": "pytest_httpconc.bench.figures",
+    "Side": "pytest_httpconc.bench.sides",
 }
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     AnyServer = TypeVar("AnyServer", bound=FakeServer)
 
 
+pytest_plugins = ("pytest_httpconc.bench.plugin",)
+
+
 class Test:
     """What is known of one test: its servers, and whether its body has passed."""
 

@@ -7,7 +7,7 @@ own, unless it knows that the first was not applied; on an attempt of which the 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from fake_servers.ledger import Exchange, Ledger, Outcome
@@ -16,7 +16,7 @@ from pytest_httpconc.checks.attempts import Retry, by_fingerprint, retries
 from pytest_httpconc.durations import duration
 from pytest_httpconc.findings import Finding
 
-__all__ = ["IDEMPOTENT", "find_resends"]
+__all__ = ["IDEMPOTENT", "count_resends", "find_resends"]
 
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
 _RETRIED_BY_SOME: Final = frozenset({408, 409, 425, 429})
@@ -40,7 +40,7 @@ def find_resends(
     ]
     found: list[Finding] = []
     for attempts in by_fingerprint(exchanges):
-        again = retries(attempts, lambda e: _was_lost(e) or _was_refused(e, retry_statuses))
+        again = _again(attempts, retry_statuses)
         lost = [retry for retry in again if _was_lost(retry.failed)]
         retried = [retry for retry in again if not _was_lost(retry.failed)]
         if lost:
@@ -48,6 +48,18 @@ def find_resends(
         if retried:
             found.append(_finding("HC202", attempts, retried, ledger))
     return found
+
+
+def count_resends(exchanges: Iterable[Exchange]) -> int:
+    """How many requests followed an equal one that had failed, whatever their method.
+
+    Calls that are equal can't be told from resends: where they go on, this is the most there may have been.
+    """
+    return sum(len(_again(attempts, ())) for attempts in by_fingerprint(exchanges))
+
+
+def _again(attempts: Sequence[Exchange], meant: Collection[int]) -> list[Retry]:
+    return retries(attempts, lambda e: _was_lost(e) or _was_refused(e, meant))
 
 
 def _was_lost(exchange: Exchange) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fake_servers.errors import ScenarioError
+from pytest_httpconc.calls import ClientCall, refuse_awaitable
 from pytest_httpconc.checks.isolation import Nonce
 
 __all__ = ["Caller", "Outcome"]
@@ -43,8 +43,8 @@ class Outcome:
         return f"returned {_shortened(repr(self.returned))}"
 
 
-class Caller:
-    """A call and the factory of its client, checked.
+class Caller(ClientCall):
+    """A call and the factory of its client, checked; the call is given a nonce where it has such a parameter.
 
     Args:
         call: called with no argument, or with what ``client`` gave; with ``nonce`` as well where it has such a
@@ -56,17 +56,9 @@ class Caller:
     """
 
     def __init__(self, call: Callable[..., Any], client: Callable[[], Any] | None) -> None:
-        if not callable(call):
-            raise ScenarioError(f"call={call!r} can't be called; give a function of one call, as in lambda: get(url)")
-        if client is not None and not callable(client):
-            raise ScenarioError(
-                f"client={client!r} is no factory; give what makes a client anew for each step, as in requests.Session"
-            )
-        self._call = call
-        self._client = client
+        super().__init__(call, client)
         self._nonce_kind = _kind_of_nonce(call)
         self._last = 0
-        self.is_async = inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)
 
     @property
     def has_nonces(self) -> bool:
@@ -104,11 +96,7 @@ class Caller:
                     f"the undisturbed call raised {error!r}; a sweep needs one that succeeds"
                 ) from error
             return Outcome(raised=repr(error), nonce=nonce)
-        if inspect.isawaitable(returned):
-            _dispose(returned)
-            raise ScenarioError(
-                "call() returned an awaitable but is no coroutine function; write 'async def call(...)' around it"
-            )
+        refuse_awaitable(returned)
         return Outcome(returned, nonce=nonce)
 
     async def run_in_loop(self, client: object, *, must_succeed: bool = False) -> Outcome:
@@ -127,34 +115,6 @@ class Caller:
                 ) from error
             return Outcome(raised=repr(error), nonce=nonce)
 
-    @contextmanager
-    def entered(self) -> Iterator[object]:
-        """A new client for one step."""
-        if self._client is None:
-            yield None
-            return
-        manager = self._client()
-        if not hasattr(manager, "__exit__"):
-            raise _no_manager(manager, "with")
-        with manager as client:
-            yield client
-
-    @asynccontextmanager
-    async def entered_in_loop(self) -> AsyncIterator[object]:
-        """A new client for one step, in the running loop."""
-        if self._client is None:
-            yield None
-            return
-        manager = self._client()
-        if hasattr(manager, "__aexit__"):
-            async with manager as client:
-                yield client
-        elif hasattr(manager, "__exit__"):
-            with manager as client:
-                yield client
-        else:
-            raise _no_manager(manager, "async with")
-
 
 def _kind_of_nonce(call: Callable[..., Any]) -> inspect._ParameterKind | None:
     try:
@@ -163,18 +123,6 @@ def _kind_of_nonce(call: Callable[..., Any]) -> inspect._ParameterKind | None:
         return None
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return None if parameter is None or parameter.kind in variadic else parameter.kind
-
-
-def _dispose(awaitable: Any) -> None:
-    close = getattr(awaitable, "close", None)
-    if close is not None:
-        close()
-
-
-def _no_manager(manager: object, statement: str) -> ScenarioError:
-    return ScenarioError(
-        f"client() gave {manager!r}, which can't be used in '{statement}'; give a factory of context managers"
-    )
 
 
 def _shortened(text: str) -> str:

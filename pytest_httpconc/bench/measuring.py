@@ -1,0 +1,97 @@
+"""One benchmark under way: when its rounds are enough, and what they amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, Protocol, TypeAlias
+
+from pytest_httpconc.bench.figures import Figures, Measurement, beside, cpu_ratio
+from pytest_httpconc.bench.orders import Depth
+from pytest_httpconc.bench.runner import Progress, Rounds, Turns
+from pytest_httpconc.bench.verdicts import JUDGED_RATIOS, Judgement, Verdict, overall
+
+__all__ = ["Judge", "Measuring"]
+
+#: Compares a measurement with what is known of the benchmark of this name.
+Judge: TypeAlias = "Callable[[str, Measurement], tuple[Judgement, ...]]"
+_NARROW: Final = 0.05  # half of an interval's width, as a part of its ratio
+_SETTLING: Final = ("speedup", "cpu", "relative_cpu")  # the ratios whose intervals are waited for
+
+
+class HasPeak(Protocol):
+    """What is asked of a side beside its rounds."""
+
+    @property
+    def peak(self) -> int:
+        """The peak in flight that a rendezvous has proved; 0 if none has."""
+
+
+class Measuring:
+    """The candidate's rounds, the other side's if there is one, and those of the reference if there is one.
+
+    Args:
+        name: of the benchmark.
+        sides: one or two.
+        concurrency: of theirs.
+        depth: how thoroughly.
+        judge: compares with a baseline; None where nothing is judged.
+        virtual: whether the clock is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sides: Sequence[HasPeak],
+        *,
+        concurrency: int,
+        depth: Depth,
+        judge: Judge | None = None,
+        virtual: bool = False,
+    ) -> None:
+        self._name = name
+        self._sides = sides
+        self._concurrency = concurrency
+        self._depth = depth
+        self._judge = judge
+        self._virtual = virtual
+
+    def turns(self, *, progress: Progress, reference: bool = False) -> Turns:
+        """Whose round is next, the reference's last if there is one."""
+        sides = len(self._sides) + reference
+        return Turns(sides, self._depth.rules, is_enough=self._is_enough, progress=progress)
+
+    def measured(self, rounds: Rounds) -> Measurement:
+        """What the rounds so far amount to: a `Comparison` where there are two sides."""
+        sides = [self._figures(number, rounds) for number in range(len(self._sides))]
+        has_reference = len(rounds) > len(sides)
+        relative = cpu_ratio(rounds[0], rounds[-1]) if has_reference else None
+        measured = Measurement(candidate=sides[0], relative_cpu=relative)
+        if len(sides) == 2:
+            measured = beside(measured, sides[1], candidate_rounds=rounds[0], rounds=rounds[1])
+        return replace(measured, settled=self._is_settled(measured))
+
+    def _figures(self, number: int, rounds: Rounds) -> Figures:
+        return Figures.of(
+            rounds[number], concurrency=self._concurrency, peak=self._sides[number].peak, virtual=self._virtual
+        )
+
+    def judged(self, measured: Measurement) -> tuple[Judgement, ...]:
+        """What it is beside its baseline; empty where nothing is judged."""
+        return () if self._judge is None else self._judge(self._name, measured)
+
+    def _is_settled(self, measured: Measurement) -> bool:
+        waited_for = (ratio for name, ratio in measured.ratios.items() if name in _SETTLING)
+        return self._virtual or all(ratio.error <= _NARROW for ratio in waited_for)
+
+    def _is_enough(self, rounds: Rounds) -> bool:
+        measured = self.measured(rounds)
+        judgements = self.judged(measured)
+        if any(j.verdict is Verdict.WORSE and j.figure not in JUDGED_RATIOS for j in judgements):
+            return True  # counts don't change their mind
+        if len(rounds[0]) < self._depth.usual and not measured.settled:
+            return False
+        verdict = overall(judgements)
+        if verdict is Verdict.WORSE:
+            return len(rounds[0]) >= 2 * self._depth.usual
+        return verdict is not Verdict.UNSURE

@@ -1,0 +1,84 @@
+"""What one round did, from the ledger, and what it took, from the clocks of the process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from fake_servers import FakeServer, Ledger
+from pytest_httpconc.bench.figures import Round
+from pytest_httpconc.checks.retries import count_resends
+
+__all__ = ["Meter"]
+
+_REFERENCES: Final = Path("/proc/self/clear_refs")
+_STATUS: Final = Path("/proc/self/status")
+_FORGET_PEAK: Final = "5"  # proc(5): resets the peak resident set size
+
+
+class Meter:
+    """Begun before a round's calls, read after them.
+
+    Args:
+        server: what the calls go to.
+        clock: seconds, of the loop that the calls run in.
+    """
+
+    def __init__(self, server: FakeServer, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._server = server
+        self._clock = clock
+        self._count = server.ledger.count()
+        self._opened = server.ledger.total_connections
+        _forget_peak_memory()
+        self._served = server.cpu_time
+        self._cpu = time.process_time()
+        self._begun_at = clock()
+
+    def read(self, durations: Sequence[float]) -> Round:
+        """The round, once its calls are over.
+
+        Args:
+            durations: of each call, in seconds.
+        """
+        seconds = self._clock() - self._begun_at
+        cpu = time.process_time() - self._cpu
+        served = self._server.cpu_time - self._served
+        memory = _peak_memory()
+        ledger = self._server.ledger
+        exchanges = [e for e in ledger.exchanges if e.number > self._count]
+        used = {e.connection for e in exchanges}
+        ours = Ledger.of([c for c in ledger.connections if c.number in used], exchanges)
+        return Round(
+            seconds=seconds,
+            durations=tuple(durations),
+            cpu=max(0.0, cpu - served),
+            memory=memory,
+            requests=len(exchanges),
+            executions=ours.executions(),
+            resends=max(0, min(count_resends(exchanges), len(exchanges) - len(durations))),
+            connections=len(used),
+            opened=ledger.total_connections - self._opened,
+            peak_in_flight=ours.peak_in_flight,
+            service_time=ours.service_time(),
+            makespan=ours.makespan(),
+        )
+
+
+def _forget_peak_memory() -> None:
+    try:
+        _REFERENCES.write_text(_FORGET_PEAK)
+    except OSError:  # no Linux, or not allowed: what is held after the round stands for its peak
+        return
+
+
+def _peak_memory() -> int:
+    """The most bytes held since `_forget_peak_memory`, where the system tells; else what is held now."""
+    if _REFERENCES.exists():
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return int(psutil.Process().memory_info().rss)

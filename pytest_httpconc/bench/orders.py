@@ -1,0 +1,126 @@
+"""What a benchmark is asked to do, and how thoroughly."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict
+
+from fake_servers import FakeServer, Scenario, ScenarioError
+from fake_servers import latency as latencies
+from fake_servers.latency import Latency
+from pytest_httpconc.bench.runner import Rules
+from pytest_httpconc.bench.sides import Work
+from pytest_httpconc.bench.target import GivenTarget, OwnTarget
+
+__all__ = ["QUICK", "RECORDING", "THOROUGH", "VIRTUAL", "Depth", "Options", "Order", "calling_place"]
+
+_PACKAGE: Final = __name__.rpartition(".")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How thoroughly a benchmark is run.
+
+    Args:
+        rules: how many rounds; those beyond ``usual`` only while a verdict is inconclusive.
+        usual: how many rounds are measured for narrow intervals; a ratio that is worse is believed after twice as
+            many.
+        warms_up: whether a full round comes first; else it is one call.
+        census: whether a rendezvous proves the peak in flight.
+        reference: whether the reference's rounds take their turns.
+    """
+
+    rules: Rules
+    usual: int
+    warms_up: bool = True
+    census: bool = True
+    reference: bool = True
+
+
+#: A benchmark that runs as a plain test.
+QUICK: Final = Depth(rules=Rules(), usual=1, warms_up=False, census=False, reference=False)
+#: A benchmark that is judged.
+THOROUGH: Final = Depth(rules=Rules(least=10, most=60, budget=15.0), usual=15)
+#: A benchmark whose figures become the baseline.
+RECORDING: Final = Depth(rules=Rules(least=60, most=60), usual=60)
+#: A benchmark on a virtual clock: rounds are alike, and a second one shows it.
+VIRTUAL: Final = Depth(rules=Rules(least=2, most=2), usual=2, census=False, reference=False)
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of a benchmark.
+
+    calls: in a round, 1 or more (50).
+    concurrency: how many of them may go on together, 1 or more (10).
+    latency: of the harness's server, in seconds or as a distribution (0.02).
+    scenario: what goes wrong there, anew in each round.
+    server: one of your own whose ledger is read; it stays as it is.
+    name: by which the benchmark is told apart from others of its test.
+    """
+
+    calls: int
+    concurrency: int
+    latency: float | Latency
+    scenario: Scenario | None
+    server: FakeServer | None
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What was asked for, as `Options` describes it."""
+
+    calls: int = 50
+    concurrency: int = 10
+    latency: float | Latency = 0.02
+    scenario: Scenario | None = None
+    server: FakeServer | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        for word, value in (("calls", self.calls), ("concurrency", self.concurrency)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ScenarioError(
+                    f"{word}={value!r} is no count; allowed are whole numbers from 1 up, as in {word}=20"
+                )
+        object.__setattr__(self, "latency", latencies.of(self.latency))
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Order:
+        """An order from keyword arguments.
+
+        Raises:
+            ScenarioError: one is unknown or out of range.
+        """
+        known = Options.__annotations__
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            raise ScenarioError(
+                f"a benchmark does not know {', '.join(unknown)}; allowed are {', '.join(known)}, as in calls=60"
+            )
+        return cls(**options)
+
+    def work(self, depth: Depth) -> Work:
+        """What one round of a side is."""
+        warm_up = self.calls if depth.warms_up else 1
+        return Work(calls=self.calls, concurrency=self.concurrency, warm_up=warm_up, census=depth.census)
+
+    def target(self, server: FakeServer) -> GivenTarget:
+        """What the calls go to.
+
+        Args:
+            server: the one of the order, or else the harness's own.
+        """
+        if server is self.server:
+            return GivenTarget(server)
+        return OwnTarget(server, latencies.of(self.latency), self.scenario)
+
+
+def calling_place() -> tuple[str, int]:
+    """File and line of the first caller outside of this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno

@@ -1,0 +1,79 @@
+"""What the calls of a benchmark go to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from fake_servers import FakeServer, Request, Response, Scenario
+from fake_servers.latency import Latency
+from fake_servers.rendezvous import Rendezvous
+from fake_servers.server import HostKind
+
+__all__ = ["GivenTarget", "OwnTarget", "make_server"]
+
+_ANSWER: Final[Mapping[str, bool]] = {"ok": True}
+_GIVE_UP: Final = 1.0  # seconds: a client that never gets there waits so long, once a census
+
+
+def make_server(host: HostKind = "thread") -> FakeServer:
+    """A server that answers every method and path with 200 and a small JSON; not started."""
+    server = FakeServer(host=host)
+
+    @server.route("*")
+    def answer(request: Request) -> Response:
+        return Response.json(_ANSWER)
+
+    return server
+
+
+class GivenTarget:
+    """A server of the user's, that stays as it is.
+
+    Args:
+        server: whose ledger is read.
+    """
+
+    def __init__(self, server: FakeServer) -> None:
+        self.server = server
+
+    def begin_round(self) -> None:
+        """Nothing is to be done."""
+
+    def begin_census(self, concurrency: int) -> Rendezvous | None:
+        """None: what it answers, and when, is its own business."""
+        return None
+
+
+class OwnTarget(GivenTarget):
+    """A server of the harness: each round begins with the same scenario and the same chance.
+
+    Args:
+        server: one that `make_server` made.
+        latency: of every answer.
+        scenario: what goes wrong in each round.
+    """
+
+    def __init__(self, server: FakeServer, latency: Latency, scenario: Scenario | None) -> None:
+        super().__init__(server)
+        self._latency = latency
+        self._scenario = scenario
+
+    def begin_round(self) -> None:
+        self.server.reset()
+        self.server.delay(self._latency)
+        self._inject()
+
+    def begin_census(self, concurrency: int) -> Rendezvous | None:
+        """Keep answers back until ``concurrency`` of them wait together: then the peak is proved, by no clock."""
+        self.server.reset()
+        self._inject()
+        return self.server.hold(until_in_flight=concurrency, give_up=_GIVE_UP)
+
+    def _inject(self) -> None:
+        for one in () if self._scenario is None else self._scenario.injections:
+            when = {"on": one.on, "after": one.after, "times": one.times, "probability": one.probability}
+            if one.fault is not None:
+                self.server.inject(one.fault, **when)  # type: ignore[arg-type]
+            if one.latency is not None:
+                self.server.delay(one.latency, **when)  # type: ignore[arg-type]

@@ -1,0 +1,157 @@
+"""Better or same, worse, or inconclusive: what a measurement is beside its baseline. Pure functions of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from fake_servers.words import Word
+from pytest_httpconc.bench.baseline import Entry, Interval
+from pytest_httpconc.bench.figures import Figures, Measurement
+from pytest_httpconc.bench.stats import Count, Ratio
+
+__all__ = ["JUDGED_RATIOS", "Judgement", "Regression", "Verdict", "judge", "judge_ratio", "overall"]
+
+#: What a ratio must be worse by to matter, as a factor: CPU is the client's alone; time is the machine's as well.
+_MARGINS: Final = {"relative_cpu": 1.14, "speedup": 2.0}
+#: The ratios that are judged.
+JUDGED_RATIOS: Final = tuple(_MARGINS)
+#: What depends on which call is quicker: it is judged by what a round typically shows.
+_BY_CHANCE: Final = frozenset({"connections", "opened"})
+_SENTENCES: Final = {
+    "connections": "{calls} calls now open {now} connections, baseline {then}",
+    "opened": "{calls} calls now open {now} connections anew in every round, baseline {then}",
+    "executions": "{calls} calls are now executed {now} times, baseline {then}",
+    "resends": "{calls} calls now send {now} requests again after a failure, baseline {then}",
+    "requests": "{calls} calls now send {now} requests, baseline {then}",
+    "peak_in_flight": "{now} of {calls} calls now go on together at the most, baseline {then}",
+}
+_FEWER_IS_WORSE: Final = frozenset({"peak_in_flight", "requests", "executions"})
+_MORE_IS_WORSE: Final = frozenset(_SENTENCES) - {"peak_in_flight"}
+
+
+class Verdict(Word):
+    """What became of a comparison with the baseline."""
+
+    FINE = "better or same"
+    WORSE = "worse"
+    UNSURE = "inconclusive"
+    NEW = "new, not judged"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One figure beside its baseline.
+
+    Args:
+        figure: its name in the baseline.
+        verdict: what became of it.
+        sentence: the same for a person.
+    """
+
+    figure: str
+    verdict: Verdict
+    sentence: str
+
+
+class Regression(AssertionError):
+    """A benchmark is worse than its baseline."""
+
+    def __init__(self, judgements: tuple[Judgement, ...], evidence: str) -> None:
+        first, *others = (j.sentence for j in judgements if j.verdict is Verdict.WORSE)
+        super().__init__(
+            "\n".join([first, *(f"  {other}" for other in others), *(f"  {e}" for e in evidence.splitlines())])
+        )
+
+
+def judge(measured: Measurement, stored: Entry | None) -> tuple[Judgement, ...]:
+    """Every figure of a measurement beside its baseline, the most telling first.
+
+    A count is worse when it leaves the range that was seen. For ratios see `judge_ratio`.
+    """
+    side = measured.candidate
+    if stored is None:
+        return (Judgement("benchmark", Verdict.NEW, "it is not in the baseline"),)
+    if (side.calls, side.concurrency) != (stored.calls, stored.concurrency):
+        sentence = (
+            f"it is not what its baseline was: {side.calls} calls, {side.concurrency} together; "
+            f"baseline {stored.calls}, {stored.concurrency}"
+        )
+        return (Judgement("benchmark", Verdict.NEW, sentence),)
+    return (*_judge_counts(side, stored), *_judge_time(side, stored), *_judge_ratios(measured, stored))
+
+
+def overall(judgements: tuple[Judgement, ...]) -> Verdict:
+    """The verdict on a benchmark: its worst."""
+    found = {judgement.verdict for judgement in judgements}
+    return next((v for v in (Verdict.WORSE, Verdict.NEW, Verdict.UNSURE) if v in found), Verdict.FINE)
+
+
+def _judge_counts(side: Figures, stored: Entry) -> Iterator[Judgement]:
+    counts = side.certain_counts
+    for name, sentence in _SENTENCES.items():
+        if name not in counts or name not in stored.counts:
+            continue
+        count, (least, most) = counts[name], stored.counts[name]
+        now = str(count.typical) if name in _BY_CHANCE else str(count)
+        then = str(Count(stored.counts[name]))
+        verdict = Verdict.WORSE if _is_worse(name, count, least, most) else Verdict.FINE
+        yield Judgement(name, verdict, sentence.format(calls=side.calls, now=now, then=then))
+
+
+def _is_worse(name: str, count: Count, least: int, most: int) -> bool:
+    low, high = (count.typical, count.typical) if name in _BY_CHANCE else (count.least, count.most)
+    return (name in _MORE_IS_WORSE and high > most) or (name in _FEWER_IS_WORSE and low < least)
+
+
+def _judge_time(side: Figures, stored: Entry) -> Iterator[Judgement]:
+    now, then = side.virtual_seconds, stored.virtual_seconds
+    if now is not None and then is not None:
+        verdict = Verdict.WORSE if now > then else Verdict.FINE
+        yield Judgement(
+            "virtual_seconds", verdict, f"{side.calls} calls now take {now:g} virtual seconds, baseline {then:g}"
+        )
+
+
+def _judge_ratios(measured: Measurement, stored: Entry) -> Iterator[Judgement]:
+    for name, margin in _MARGINS.items():
+        now, then = measured.ratios.get(name), stored.ratios.get(name)
+        if now is None or then is None:
+            continue
+        if name == "speedup":
+            sentence = (
+                f"the candidate is now {now} times as fast as the side it is compared with, baseline {then.value:.2f}"
+            )
+            worse_now, worse_then = _turned(Interval(now.low, now, now.high)), _turned(then)
+        else:
+            worse_now, worse_then = Interval(now.low, now, now.high), then
+            sentence = _cpu_sentence(now, then)
+        yield Judgement(name, judge_ratio(worse_now, worse_then, margin), sentence)
+
+
+def judge_ratio(now: Interval, then: Interval, margin: float) -> Verdict:
+    """A ratio beside its baseline, more being worse.
+
+    Args:
+        now: what was measured.
+        then: what the baseline has.
+        margin: the factor from which a change matters, above 1.
+    """
+    change = now.value / then.value
+    if change >= margin and now.low > then.high:
+        return Verdict.WORSE
+    could_matter = now.high / then.value >= margin and change > (1 + margin) / 2
+    return Verdict.UNSURE if change >= margin or could_matter else Verdict.FINE
+
+
+def _turned(interval: Interval) -> Interval:
+    return Interval(1 / interval.high, 1 / interval.value, 1 / interval.low if interval.low else float("inf"))
+
+
+def _cpu_sentence(now: Ratio, then: Interval) -> str:
+    change = (now / then.value - 1) * 100
+    return (
+        f"a call now takes {abs(change):.0f} % {'more' if change >= 0 else 'less'} of the client's CPU than in the "
+        f"baseline: {now} times the standard library's, baseline {then.value:.2f}"
+    )

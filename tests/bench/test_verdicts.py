@@ -1,0 +1,134 @@
+"""Verdicts on figures made by hand."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from pytest_httpconc.bench.baseline import Entry, Interval
+from pytest_httpconc.bench.stats import Ratio
+from pytest_httpconc.bench.verdicts import JUDGED_RATIOS, Regression, Verdict, judge, judge_ratio, overall
+
+COUNTS = {"requests": 10, "executions": 10, "resends": 0, "connections": 2, "opened": 0, "peak_in_flight": 2}
+
+
+def entry(**given):
+    counts = {name: seen if isinstance(seen, tuple) else (seen, seen) for name, seen in {**COUNTS, **given}.items()}
+    return Entry(calls=10, concurrency=2, counts=counts)
+
+
+def worse(judgements):
+    return [judgement.sentence for judgement in judgements if judgement.verdict is Verdict.WORSE]
+
+
+@pytest.mark.parametrize(
+    ("given_", "sentence"),
+    [
+        ({"connections": 10}, "10 calls now open 10 connections, baseline 2"),
+        ({"opened": 10}, "10 calls now open 10 connections anew in every round, baseline 0"),
+        ({"executions": 11}, "10 calls are now executed 11 times, baseline 10"),
+        ({"executions": 9}, "10 calls are now executed 9 times, baseline 10"),
+        ({"resends": 1}, "10 calls now send 1 requests again after a failure, baseline 0"),
+        ({"requests": 20}, "10 calls now send 20 requests, baseline 10"),
+        ({"peak": 1}, "1 of 10 calls now go on together at the most, baseline 2"),
+    ],
+)
+def test_count_that_is_worse_is_a_sentence(measured, given_, sentence):
+    judgements = judge(measured(**given_), entry())
+    assert worse(judgements) == [sentence]
+    assert str(Regression(judgements, "evidence")).splitlines() == [sentence, "  evidence"]
+
+
+@pytest.mark.parametrize("given_", [{}, {"connections": 1}, {"peak": 3}])
+def test_count_that_is_the_same_or_better_is_fine(measured, given_):
+    assert overall(judge(measured(**given_), entry())) is Verdict.FINE
+
+
+@given(least=some.integers(0, 50), span=some.integers(0, 50), now=some.integers(0, 120))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_count_is_judged_against_the_range_that_was_seen(measured, least, span, now):
+    found = worse(judge(measured(resends=now), entry(resends=(least, least + span))))
+    assert bool(found) == (now > least + span)
+
+
+def test_one_odd_round_of_what_chance_decides_is_not_worse(a_round):
+    from pytest_httpconc.bench.figures import Figures, Measurement
+
+    rounds = [a_round(), a_round(opened=1, connections=3), a_round()]
+    one = Measurement(candidate=Figures.of(rounds, concurrency=2, peak=2))
+    assert overall(judge(one, entry())) is Verdict.FINE
+
+
+def test_peak_that_nothing_proves_is_not_judged(measured):
+    assert overall(judge(measured(peak=0, peak_in_flight=1), entry())) is Verdict.FINE
+
+
+def test_virtual_seconds_are_exact(measured):
+    stored = Entry(calls=10, concurrency=2, virtual_seconds=600.0)
+    assert worse(judge(measured(seconds=600.001, virtual=True), stored)) == [
+        "10 calls now take 600.001 virtual seconds, baseline 600"
+    ]
+    assert overall(judge(measured(seconds=600.0, virtual=True), stored)) is Verdict.FINE
+
+
+def test_more_cpu_says_how_much(measured):
+    stored = Entry(calls=10, concurrency=2, ratios={"relative_cpu": Interval(1.95, 2.0, 2.05)})
+    (sentence,) = worse(judge(measured(relative_cpu=Ratio(2.4, 2.3, 2.5)), stored))
+    assert sentence.startswith("a call now takes 20 % more of the client's CPU than in the baseline")
+
+
+def test_less_cpu_is_fine(measured):
+    stored = Entry(calls=10, concurrency=2, ratios={"relative_cpu": Interval(1.95, 2.0, 2.05)})
+    assert overall(judge(measured(relative_cpu=Ratio(1.0, 0.9, 1.1)), stored)) is Verdict.FINE
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "verdict"),
+    [
+        (0.98, 1.0, 1.02, Verdict.FINE),
+        (1.06, 1.08, 1.09, Verdict.FINE),  # significant, and too small to matter
+        (0.8, 1.02, 1.3, Verdict.FINE),
+        (0.9, 1.15, 1.3, Verdict.UNSURE),  # large enough, and not significant
+        (1.0, 1.09, 1.2, Verdict.UNSURE),  # it may well matter
+        (1.15, 1.2, 1.25, Verdict.WORSE),
+        (0.0, 1.5, float("inf"), Verdict.UNSURE),
+    ],
+)
+def test_ratio_needs_effect_and_significance(low, value, high, verdict):
+    assert judge_ratio(Interval(low, value, high), Interval(0.97, 1.0, 1.03), 1.1) is verdict
+
+
+@settings(deadline=None)
+@given(
+    now=some.tuples(*[some.floats(0.01, 100)] * 3).map(sorted),
+    then=some.tuples(*[some.floats(0.01, 100)] * 3).map(sorted),
+)
+def test_worse_and_better_never_both(now, then):
+    verdict = judge_ratio(Interval(*now), Interval(*then), 1.1)
+    turned = judge_ratio(Interval(*then), Interval(*now), 1.1)
+    assert not (verdict is turned is Verdict.WORSE)
+
+
+def test_lost_speedup_is_worse(a_round):
+    from pytest_httpconc.bench.figures import Figures, Measurement, beside
+
+    fast, slow = [a_round(seconds=0.1)] * 5, [a_round(seconds=1.0)] * 5
+    sides = Figures.of(fast, concurrency=2, peak=2), Figures.of(slow, concurrency=2, peak=2)
+    good = beside(Measurement(candidate=sides[0]), sides[1], candidate_rounds=fast, rounds=slow)
+    bad = beside(Measurement(candidate=sides[1]), sides[1], candidate_rounds=slow, rounds=slow)
+    stored = Entry.of(good, JUDGED_RATIOS)
+    assert good.speedup == 10
+    assert overall(judge(good, stored)) is Verdict.FINE
+    assert [j.figure for j in judge(bad, stored) if j.verdict is Verdict.WORSE] == ["speedup"]
+
+
+def test_what_is_not_in_the_baseline_or_was_another_benchmark_is_not_judged(measured):
+    assert overall(judge(measured(), None)) is Verdict.NEW
+    (judgement,) = judge(measured(), Entry(calls=60, concurrency=20))
+    assert judgement.verdict is Verdict.NEW
+    assert judgement.sentence == "it is not what its baseline was: 10 calls, 2 together; baseline 60, 20"
+
+
+def test_a_benchmark_is_as_bad_as_its_worst_figure(measured):
+    found = judge(measured(connections=5), entry())
+    assert overall(found) is Verdict.WORSE
+    assert overall(found[1:]) is Verdict.FINE
