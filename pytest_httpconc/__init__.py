@@ -7,11 +7,13 @@ if TYPE_CHECKING:
     from pytest_httpconc.bench.figures import Comparison, Measurement
     from pytest_httpconc.bench.harness import HttpconcBenchmark
     from pytest_httpconc.bench.sides import Side
+    from pytest_httpconc.contract import ClientContract
     from pytest_httpconc.findings import CheckFailed, Finding, HttpConcWarning
 
 __version__ = "0.1.0"
 __all__ = [
     "CheckFailed",
+    "ClientContract",
     "Comparison",
     "Finding",
     "HttpConc",
@@ -23,6 +25,7 @@ __all__ = [
 
 _HOMES = {
     "CheckFailed": "pytest_httpconc.findings",
+    "ClientContract": "pytest_httpconc.contract",
     "Comparison": "pytest_httpconc.bench.figures",
     "Finding": "pytest_httpconc.findings",
     "HttpConc": "pytest_httpconc.assertions",

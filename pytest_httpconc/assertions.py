@@ -228,7 +228,7 @@ class HttpConc:
         __tracebackhide__ = True
         _is_server(server)
         _positive("at_most", at_most)
-        self._raise_on(_placed(server, find_excess_connections(self._seen(server).ledger, at_most=at_most)))
+        self.raise_on(server, find_excess_connections(self._seen(server).ledger, at_most=at_most))
 
     def assert_at_most_once(self, server: FakeServer, *, on: str = "*", retry_statuses: Collection[int] = ()) -> None:
         """No request was sent again after it may have been executed (HC201), or on a status (HC202).
@@ -246,7 +246,7 @@ class HttpConc:
         _meant(server, on)
         if not isinstance(retry_statuses, Collection) or not all(isinstance(status, int) for status in retry_statuses):
             raise ScenarioError(f"retry_statuses={retry_statuses!r} is no collection of statuses, as in {{429, 503}}")
-        self._raise_on(_placed(server, find_resends(self._seen(server).ledger, on=on, retry_statuses=retry_statuses)))
+        self.raise_on(server, find_resends(self._seen(server).ledger, on=on, retry_statuses=retry_statuses))
 
     def assert_backs_off(
         self, server: FakeServer, *, on: str = "*", at_least: float = 0.1, at_most_together: int | None = None
@@ -288,7 +288,7 @@ class HttpConc:
         __tracebackhide__ = True
         _positive("at_least", at_least)
         _meant(server, on)
-        self._raise_on(_placed(server, self._seen(server).low_concurrency(at_least, on)))
+        self.raise_on(server, self._seen(server).low_concurrency(at_least, on))
 
     def assert_speedup(self, server: FakeServer, *, at_least: float, on: str = "*") -> None:
         """The sum of service times was so many times the makespan (HC404).
@@ -305,7 +305,7 @@ class HttpConc:
         __tracebackhide__ = True
         _positive("at_least", at_least)
         _meant(server, on)
-        self._raise_on(_placed(server, find_low_speedup(self._seen(server).ledger, at_least=at_least, on=on)))
+        self.raise_on(server, find_low_speedup(self._seen(server).ledger, at_least=at_least, on=on))
 
     def assert_timeout(
         self,
@@ -348,7 +348,7 @@ class HttpConc:
             for e in ledger.matching(on)
             if e.connection in connections
         }
-        self._raise_on(_placed(server, find_wrong_timeouts(ledger, declared, on=on, seen=seen)))
+        self.raise_on(server, find_wrong_timeouts(ledger, declared, on=on, seen=seen))
 
     def _let_end(self, server: FakeServer, on: str) -> None:
         """Wait until the server has noticed that its clients have left; not in its own loop, which that would block."""
@@ -414,6 +414,8 @@ class HttpConc:
         client: Callable[[], Any] | None = None,
         *,
         only: int | None = None,
+        at_most: int | None = None,
+        malformed: bool = True,
     ) -> Truncations:
         """Cut the response to ``call()`` after every byte, with FIN and with RST, and send malformed ones.
 
@@ -428,6 +430,8 @@ class HttpConc:
                 that its answer is to contain (HC501).
             client: a factory of context managers, such as ``requests.Session``, entered anew for each step.
             only: the number of a step, to be run alone.
+            at_most: after how many of its bytes it is cut; boundaries and seeded points are taken. All when omitted.
+            malformed: whether responses that break the grammar come after those that are cut.
 
         Raises:
             CheckFailed: a step has shown something.
@@ -436,8 +440,10 @@ class HttpConc:
         """
         __tracebackhide__ = True
         with self._remembered(server).sweeping():
-            result = sweep_truncations(server, call, client, only=only, grace=self._policy.grace)
-        self._raise_on(_placed(server, result.findings))
+            result = sweep_truncations(
+                server, call, client, only=only, at_most=at_most, malformed=malformed, grace=self._policy.grace
+            )
+        self.raise_on(server, result.findings)
         return result
 
     async def sweep_cancellations(
@@ -472,7 +478,7 @@ class HttpConc:
         grace = self._policy.grace
         with self._remembered(server).sweeping():
             result = await sweep_cancellations(server, call, client, contenders, only=only, grace=grace)
-        self._raise_on(_placed(server, result.findings))
+        self.raise_on(server, result.findings)
         return result
 
     def _remembered(self, server: FakeServer) -> Watched:
@@ -481,6 +487,19 @@ class HttpConc:
     def _seen(self, server: FakeServer) -> Watched:
         # A server that the test made itself was watched from its start: nothing on it is from before.
         return self._watched.get(server) or Watched(server, from_its_start=True)
+
+    def raise_on(self, server: FakeServer, found: Iterable[Finding]) -> None:
+        """Raise on findings of a check of one's own, as the checks here do.
+
+        Args:
+            server: where it was seen.
+            found: the findings; codes that the policy ignores are passed over.
+
+        Raises:
+            CheckFailed: there are some.
+        """
+        __tracebackhide__ = True
+        self._raise_on(_placed(server, found))
 
     def _raise_on(self, found: Iterable[Finding]) -> None:
         __tracebackhide__ = True

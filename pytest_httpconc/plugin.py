@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     AnyServer = TypeVar("AnyServer", bound=FakeServer)
 
 
-pytest_plugins = ("pytest_httpconc.bench.plugin",)
+pytest_plugins = ("pytest_httpconc.bench.plugin", "pytest_httpconc.collecting")
 
 
 class Test:

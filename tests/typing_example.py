@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import requests
 
 from fake_servers import (
     Exchange,
@@ -22,7 +25,7 @@ from fake_servers import (
 )
 from fake_servers.agent import AgentSettings, ConcurrencyLimiter, PipelinePool
 from fake_servers.faults import Disconnect, Reset, Stall, Status
-from pytest_httpconc import CheckFailed, Finding, HttpConc
+from pytest_httpconc import CheckFailed, ClientContract, Finding, HttpConc
 from pytest_httpconc.clients.agent import TaskResult, run_agents
 from pytest_httpconc.clients.batching import BatchQueue, concurrently
 from pytest_httpconc.clients.docker import RemoteDockerEnvironment, request_timeout
@@ -119,3 +122,18 @@ def test_many_agents(fake_docker: FakeDockerServer) -> None:
         eval_server_url=server.url,
     )
     assert results
+
+
+class TestMyClient(ClientContract):
+    max_connections = 10
+    read_timeout = 30.0
+    retry_statuses = frozenset({429})
+    known = {"test_every_truncation": {"HC601": "reads no length"}}  # noqa: RUF012 -- as users write it
+
+    @pytest.fixture
+    def client(self) -> Iterator[requests.Session]:
+        with requests.Session() as session:
+            yield session
+
+    def call(self, client: requests.Session, url: str, payload: dict[str, str]) -> object:
+        return client.post(url, json=payload, timeout=self.read_timeout).json()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
+from fake_servers.faults import Malformed, WrongLength
 from fake_servers.ledger import Exchange, Ledger, Outcome
 from fake_servers.routing import Pattern
 from pytest_httpconc.checks.attempts import Retry, by_fingerprint, retries
@@ -19,6 +20,7 @@ from pytest_httpconc.findings import Finding
 __all__ = ["IDEMPOTENT", "count_resends", "find_resends"]
 
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
+_UNREADABLE: Final = (Malformed, WrongLength)
 _RETRIED_BY_SOME: Final = frozenset({408, 409, 425, 429})
 
 
@@ -63,8 +65,8 @@ def _again(attempts: Sequence[Exchange], meant: Collection[int]) -> list[Retry]:
 
 
 def _was_lost(exchange: Exchange) -> bool:
-    """Whether it ended with no complete answer."""
-    return exchange.outcome is not Outcome.ANSWERED
+    """Whether it ended with no complete answer, or with one that a client can't read."""
+    return exchange.outcome is not Outcome.ANSWERED or isinstance(exchange.fault, _UNREADABLE)
 
 
 def _was_refused(exchange: Exchange, meant: Collection[int]) -> bool:
@@ -108,7 +110,8 @@ def _fate(exchange: Exchange) -> str:
     """What became of an exchange, in words."""
     if exchange.outcome is Outcome.ANSWERED:
         how = "executed and answered" if exchange.executed_at is not None else "answered without execution,"
-        return f"{how} {exchange.status}"
+        unreadable = f", unreadably ({exchange.fault})" if isinstance(exchange.fault, _UNREADABLE) else ""
+        return f"{how} {exchange.status}{unreadable}"
     reason = f" ({exchange.fault})" if exchange.fault is not None else ""
     return f"{exchange.progress}, then {exchange.outcome}{reason}"
 

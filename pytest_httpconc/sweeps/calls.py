@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -58,7 +59,7 @@ class Caller(ClientCall):
     def __init__(self, call: Callable[..., Any], client: Callable[[], Any] | None) -> None:
         super().__init__(call, client)
         self._nonce_kind = _kind_of_nonce(call)
-        self._last = 0
+        self._numbers = itertools.count(1)  # of one operation each, as calls may come from many threads
 
     @property
     def has_nonces(self) -> bool:
@@ -69,8 +70,7 @@ class Caller(ClientCall):
         """The nonce of the next call; None if the call takes none."""
         if self._nonce_kind is None:
             return None
-        self._last += 1
-        return Nonce(f"nonce-{self._last:06d}")
+        return Nonce(f"nonce-{next(self._numbers):06d}")
 
     def start(self, client: object, nonce: Nonce | None) -> Any:
         """Call it: its result, or its coroutine."""
@@ -93,7 +93,7 @@ class Caller(ClientCall):
         except Exception as error:
             if must_succeed:
                 raise ScenarioError(
-                    f"the undisturbed call raised {error!r}; a sweep needs one that succeeds"
+                    f"the undisturbed call raised {error!r}; nothing can be judged without one that succeeds"
                 ) from error
             return Outcome(raised=repr(error), nonce=nonce)
         refuse_awaitable(returned)
@@ -111,7 +111,7 @@ class Caller(ClientCall):
         except Exception as error:
             if must_succeed:
                 raise ScenarioError(
-                    f"the undisturbed call raised {error!r}; a sweep needs one that succeeds"
+                    f"the undisturbed call raised {error!r}; nothing can be judged without one that succeeds"
                 ) from error
             return Outcome(raised=repr(error), nonce=nonce)
 

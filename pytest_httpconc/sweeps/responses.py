@@ -75,8 +75,22 @@ class Shape:
         """Whether the body is too large to be cut after each of its bytes."""
         return self.body > _LARGEST_WHOLE_BODY
 
-    def points(self, seed: int) -> list[int]:
-        """After how many bytes to cut: each of the head, and each of the body or boundaries and seeded points."""
+    def points(self, seed: int, at_most: int | None = None) -> list[int]:
+        """After how many bytes to cut: each of the head, and each of the body or boundaries and seeded points.
+
+        Args:
+            seed: of the drawn points.
+            at_most: how many there are to be, of the head too, boundaries first; all when omitted.
+        """
+        every = self._points(seed)
+        if at_most is None or len(every) <= at_most:
+            return every
+        ends = [at for at in (self.head, self.complete_at - 1, 0, self.head + 1, self.status_line) if at in every]
+        rest = [at for at in every if at not in ends]
+        drawn = Random(f"{seed}/truncations/{at_most}").sample(rest, max(0, at_most - len(ends)))
+        return sorted([*ends[:at_most], *drawn])
+
+    def _points(self, seed: int) -> list[int]:
         if not self.is_sampled:
             return list(range(self.size))
         ends = {self.head, self.head + 1, self.size - 2, self.size - 1, self.complete_at - 1}

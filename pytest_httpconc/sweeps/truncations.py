@@ -36,8 +36,9 @@ class Truncations:
         steps: how many steps were made.
         size: of the undisturbed response, in bytes.
         head: of it, the size of status line and headers.
-        sampled: whether the body was too large to be cut after each of its bytes.
+        sampled: whether it was too large to be cut after each of its bytes.
         findings: what was found.
+        at_most: after how many of its bytes it was cut, where the caller has said so.
     """
 
     steps: int
@@ -45,9 +46,12 @@ class Truncations:
     head: int
     sampled: bool
     findings: tuple[Finding, ...] = ()
+    at_most: int | None = None
 
     def __repr__(self) -> str:
         where = "each byte of the head, boundaries and seeded points of the body" if self.sampled else "each byte"
+        if self.at_most is not None:
+            where = f"{self.at_most} of its bytes, boundaries and seeded points"
         return (
             f"<{self.steps} truncations of a response of {self.size} bytes (head {self.head}, "
             f"body {self.size - self.head}): after {where}, with FIN and RST; malformed; {len(self.findings)} findings>"
@@ -60,6 +64,8 @@ def sweep_truncations(
     client: Callable[[], Any] | None = None,
     *,
     only: int | None = None,
+    at_most: int | None = None,
+    malformed: bool = True,
     grace: float = 1.0,
 ) -> Truncations:
     """Cut the response to ``call()`` after every byte, with FIN and with RST, and send malformed ones.
@@ -75,6 +81,8 @@ def sweep_truncations(
             its answer is to contain (HC501).
         client: a factory of context managers, entered anew for each step.
         only: the number of a step, to be run alone.
+        at_most: after how many of its bytes it is cut; boundaries and seeded points are taken. All when omitted.
+        malformed: whether responses that break the grammar come after those that are cut.
         grace: seconds for which sockets may take to be closed, and, on top of what the first call took, a step.
 
     Raises:
@@ -82,9 +90,11 @@ def sweep_truncations(
             was called in a running loop.
     """
     check_only(only)
+    if at_most is not None and (isinstance(at_most, bool) or not isinstance(at_most, int) or at_most < 1):
+        raise ScenarioError(f"at_most={at_most!r} is no count; allowed are whole numbers from 1 up, as in at_most=100")
     caller = Caller(call, client)
     _check_place(server, caller)
-    sweep = _Sweep(server, caller, grace)
+    sweep = _Sweep(server, caller, grace, at_most=at_most, malformed=malformed)
     dog = Watchdog()
     with records_without_frames():
         try:
@@ -128,8 +138,12 @@ class _Cut(Step):
 class _Sweep:
     """One sweep of truncations; it runs in one thread."""
 
-    def __init__(self, server: FakeServer, caller: Caller, grace: float) -> None:
+    def __init__(
+        self, server: FakeServer, caller: Caller, grace: float, *, at_most: int | None, malformed: bool
+    ) -> None:
         self._server = server
+        self._at_most = at_most
+        self._malformed = malformed
         self._caller = caller
         self._books = Books(server, grace)
         self._report = Report()
@@ -152,7 +166,9 @@ class _Sweep:
     def result(self) -> Truncations:
         """What was done so far."""
         shape = self._shape
-        return Truncations(self._made, shape.size, shape.head, shape.is_sampled, tuple(self._report.findings.values()))
+        findings = tuple(self._report.findings.values())
+        few = None if self._at_most is None or shape.size <= self._at_most else self._at_most
+        return Truncations(self._made, shape.size, shape.head, shape.is_sampled or few is not None, findings, few)
 
     def hung(self, error: Hung) -> None:
         """The step that is being made does not end."""
@@ -190,11 +206,18 @@ class _Sweep:
         return [_Cut(number, what, fault, telling) for number, (what, fault, telling) in enumerate(self._faults(), 1)]
 
     def _faults(self) -> Iterator[tuple[str, Fault, bool]]:
+        yield from self._cuts_of_bytes()
+        if self._malformed:
+            yield from self._breaches_of_grammar()
+
+    def _cuts_of_bytes(self) -> Iterator[tuple[str, Fault, bool]]:
         shape = self._shape
-        for at in shape.points(self._server.scenario.seed):
+        for at in shape.points(self._server.scenario.seed, self._at_most):
             for kind in (Disconnect, Reset):
                 what = f"{_NAMES[kind]} after {at} bytes, {shape.part(at)}"
                 yield what, kind(after_bytes=at), at < shape.complete_at
+
+    def _breaches_of_grammar(self) -> Iterator[tuple[str, Fault, bool]]:
         for fault in (Malformed("status"), Malformed("header"), Malformed("garbage")):
             yield str(fault), fault, True
         if not self._bodiless:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["Hung", "Watchdog"]
+__all__ = ["Hung", "Watchdog", "place_of"]
 
 _LOOK_AGAIN: Final = 0.1  # seconds; the deadline moves with each step
 
@@ -61,7 +61,7 @@ class Watchdog:
         try:
             while not self._ended.wait(_LOOK_AGAIN):
                 if time.monotonic() >= self._deadline:
-                    raise Hung(self._seconds, _place(thread))
+                    raise Hung(self._seconds, place_of(thread))
         finally:
             self._abandoned = True
         thread.join()
@@ -79,7 +79,8 @@ class Watchdog:
             self._ended.set()
 
 
-def _place(thread: threading.Thread) -> str:
+def place_of(thread: threading.Thread) -> str:
+    """The line at which a thread stands."""
     frame = sys._current_frames().get(thread.ident or 0)
     if frame is None:
         return "at an unknown line"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fake_servers.faults import Disconnect, Moment, Reset
+from fake_servers.faults import Disconnect, Malformed, Moment, Reset, WrongLength
 from fake_servers.ledger import Ledger, Outcome
 from pytest_httpconc.checks import find_resends
 
@@ -29,6 +29,14 @@ def test_request_sent_again_after_the_server_had_any_of_it_is_hc201(exchange, ho
 
 def test_request_sent_again_after_the_client_gave_up_is_hc201(exchange):
     assert codes(exchange(1, outcome=Outcome.ABORTED_BY_CLIENT), exchange(2, connection=2)) == ["HC201"]
+
+
+@pytest.mark.parametrize("fault", [Malformed("status"), WrongLength(5)])
+def test_request_sent_again_after_an_answer_that_nobody_can_read_is_hc201(exchange, fault):
+    spoilt = exchange(1, fault=fault)
+    (finding,) = find_resends(Ledger.of([], [spoilt, exchange(2, at=spoilt.ended_at + 0.002, connection=2)]))
+    assert finding.code == "HC201"
+    assert f"executed and answered 200, unreadably ({fault})" in finding.evidence[0]
 
 
 def test_finding_says_which_and_where_and_how_long_after(exchange):

@@ -39,8 +39,15 @@ def test_example_that_readme_shows_passes(run, name):
     run(block(name), plugins=plugins).assert_outcomes(passed=1)
 
 
+def test_contract_that_readme_shows_passes(run):
+    (contract,) = [block for block in BLOCKS if "(ClientContract)" in block]
+    outcomes = run(contract, "-o", "httpconc_grace=10").parseoutcomes()
+    assert outcomes["passed"] >= 50
+    assert not {"failed", "errors"} & set(outcomes)
+
+
 def test_every_example_is_run():
-    assert len(BLOCKS) == len(EXAMPLES) + 2
+    assert len(BLOCKS) == len(EXAMPLES) + 3
 
 
 def test_there_are_just_two_commands():

@@ -345,6 +345,19 @@ def test_large_body_is_sampled_and_the_result_says_so(fake_http, httpconc):
     assert "boundaries and seeded points of the body" in repr(result)
 
 
+def test_few_points_of_the_head_and_the_body_may_do(server, httpconc, url):
+    result = httpconc.sweep_truncations(server, *by_requests(url), at_most=7, malformed=False)
+    assert result.steps == 2 * 7
+    assert result.sampled
+    assert "after 7 of its bytes, boundaries and seeded points" in repr(result)
+
+
+@pytest.mark.parametrize("at_most", [0, True, 2.5])
+def test_number_of_points_that_is_none_is_refused(server, httpconc, url, at_most):
+    with pytest.raises(ScenarioError, match="at_most="):
+        httpconc.sweep_truncations(server, *by_requests(url), at_most=at_most)
+
+
 # -- bad input -------------------------------------------------------------------------------------------------
 
 
