@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Iterator
 from contextlib import aclosing
 from typing import Final, NamedTuple, Protocol
 
+from fake_servers.answers import close
 from fake_servers.faults import AtMoment, Fault, HalfClose, Malformed, Moment, Paced, Substitute, WrongLength
-from fake_servers.garbling import close
 from fake_servers.http import Request, Response, Stream, Tunnel
 from fake_servers.recorder import ExchangeEntry
 from fake_servers.scenario import Plan

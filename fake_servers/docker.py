@@ -31,6 +31,7 @@ from fake_servers.docker_engine import (
 )
 from fake_servers.errors import ScenarioError
 from fake_servers.http import Request, Response
+from fake_servers.makings import kept, made
 from fake_servers.server import FakeServer
 from fake_servers.shell import Completed
 from fake_servers.validation import Field, Invalid
@@ -85,6 +86,7 @@ class FakeDockerServer(FakeServer):
         ScenarioError: an argument is out of range.
     """
 
+    @made
     def __init__(
         self,
         *,
@@ -132,6 +134,7 @@ class FakeDockerServer(FakeServer):
         """The containers that were made, by either protocol, and not removed, oldest first."""
         return tuple(self._daemon.containers.values())
 
+    @kept
     def script(
         self, command: str | re.Pattern[str], *, output: str = "", returncode: int = 0, duration: float = 0.0
     ) -> None:

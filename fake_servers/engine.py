@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import Final, cast
 
+from fake_servers.answers import close
 from fake_servers.delivery import LARGE_BODY, Turn, acts_at, serve
 from fake_servers.faults import AtMoment, Fault, HalfClose, Moment, Reset, Stall
-from fake_servers.garbling import close
 from fake_servers.http import Response, Stream, Tunnel, encode
 from fake_servers.inflow import Inflow
 from fake_servers.reading import RequestReader
@@ -78,6 +78,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         self.service.connections.add(self)
         fault = self.service.run.plan_connection()
         if fault is not None:
+            self.entry.fault = fault
             self._meet(fault)
 
     def data_received(self, data: bytes) -> None:

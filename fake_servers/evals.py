@@ -18,6 +18,7 @@ from fake_servers import validation
 from fake_servers.errors import ScenarioError
 from fake_servers.http import Request, Response
 from fake_servers.latency import Latency
+from fake_servers.makings import kept, made
 from fake_servers.server import FakeServer
 from fake_servers.slots import NoSlot, Slot, Slots
 from fake_servers.validation import Field, Invalid
@@ -83,6 +84,7 @@ class FakeEvalServer(FakeServer):
         ScenarioError: an argument is out of range.
     """
 
+    @made
     def __init__(self, *, gpus: int | None = None, duration: float | Latency = 0.0, **options: Any) -> None:
         self._gpus = gpus
         self._duration = latencies.of(duration)
@@ -104,6 +106,7 @@ class FakeEvalServer(FakeServer):
         for path in ("/evaluate", "/evaluate_v3"):
             self.route(f"POST {path}", queues=True)(self._evaluate)
 
+    @kept
     def script(
         self,
         instance: str | re.Pattern[str],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from typing import Final
 
+from fake_servers.answers import close
 from fake_servers.faults import AtMoment, DuplicateEvent, Fault, Heartbeats, InEvents, MalformedEvent
 
-__all__ = ["close", "garbled", "is_about_events"]
+__all__ = ["garbled", "is_about_events"]
 
 _HEARTBEAT: Final = b": heartbeat\n\n"
 
@@ -41,13 +42,6 @@ def is_about_events(fault: Fault | None) -> bool:
     if isinstance(fault, AtMoment):
         return fault.after_events is not None
     return isinstance(fault, (InEvents, Heartbeats))
-
-
-async def close(parts: AsyncIterable[bytes]) -> None:
-    """Close a source that can be closed, as a generator can."""
-    aclose = getattr(parts, "aclose", None)
-    if aclose is not None:
-        await aclose()
 
 
 async def _numbered(parts: AsyncIterable[bytes], *, look_ahead: bool) -> AsyncGenerator[tuple[bytes, bool], None]:

@@ -117,6 +117,7 @@ class Listener:
         self._filler_name: tuple[str, int] | None = None
         self._accepted = 0
         self._pauses = 0
+        self._refuses = False
         self._closed = False
         self._handshakes: set[asyncio.Task[object]] = set()
 
@@ -181,20 +182,24 @@ class Listener:
 
     def _suffer(self, fault: AtListener) -> None:
         self._pause(fault.seconds * self._service.time_scale)
+        if self._refuses:
+            return  # nobody gets so far as to meet another
         if isinstance(fault, Refuse):
             self._refuse()
-        else:
+        elif self._filler is None:
             self._fill()
 
     def _pause(self, seconds: float) -> None:
         self._pauses += 1
-        self._loop.remove_reader(self._socket.fileno())
+        if self._pauses == 1:
+            self._loop.remove_reader(self._socket.fileno())
         self._loop.call_later(seconds, self._go_on)
 
     def _go_on(self) -> None:
         self._pauses -= 1
         if self._closed or self._pauses:
             return
+        self._refuses = False
         self._stop_filling()
         if self._socket.fileno() < 0:
             self._socket = listen(*self._name)
@@ -203,6 +208,7 @@ class Listener:
 
     def _refuse(self) -> None:
         """Shut the listening socket; Linux keeps its port for it and answers connects with RST meanwhile."""
+        self._refuses = True
         if sys.platform.startswith("linux"):
             self._socket.shutdown(socket.SHUT_RD)
         else:

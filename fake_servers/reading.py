@@ -159,7 +159,7 @@ class RequestReader:
             self._body = []
             self._body_size = 0
         if plan is not None:
-            entry.fault = plan.fault
+            entry.fault, entry.latency = plan.fault, plan.latency
             service.recorder.begun(entry)
         if (self._fed > service.limits.head or self._head_blocks > 0) and self._head_size > service.limits.head:
             self._refuse_head()

@@ -10,10 +10,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from threading import Condition, RLock
+from typing import Protocol
 
 from fake_servers.faults import Fault
-from fake_servers.http import Fields, RawHeaders
-from fake_servers.records import Closer, Connection, Exchange, Outcome
+from fake_servers.http import Fields, RawHeaders, Response
+from fake_servers.records import Answered, Closer, Connection, Exchange, Outcome
 
 __all__ = ["ConnectionEntry", "ExchangeEntry", "Recorder", "Totals"]
 
@@ -51,6 +52,12 @@ class Totals:
 _NONE = Totals()
 
 
+class Kept(Protocol):
+    """What a handler answered, as far as it was kept."""
+
+    def freeze(self) -> Answered: ...
+
+
 class ConnectionEntry:
     """A connection as it is now."""
 
@@ -60,6 +67,7 @@ class ConnectionEntry:
         "closed_at",
         "closed_by",
         "exchanges",
+        "fault",
         "input_ended",
         "left",
         "number",
@@ -78,6 +86,7 @@ class ConnectionEntry:
         self.exchanges = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.fault: Fault | None = None
 
     def freeze(self) -> Connection:
         return Connection(
@@ -91,6 +100,7 @@ class ConnectionEntry:
             exchanges=self.exchanges,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
+            fault=self.fault,
         )
 
 
@@ -98,6 +108,7 @@ class ExchangeEntry:
     """An exchange as it is now."""
 
     __slots__ = (
+        "answer",
         "begun_at",
         "body",
         "body_complete",
@@ -109,6 +120,7 @@ class ExchangeEntry:
         "fault",
         "finished_at",
         "first_byte_at",
+        "latency",
         "method",
         "number",
         "outcome",
@@ -149,6 +161,8 @@ class ExchangeEntry:
         self.status: int | None = None
         self.response_fields: Fields = ()
         self.fault: Fault | None = None
+        self.latency = 0.0
+        self.answer: Response | Kept | None = None
         self.outcome = Outcome.IN_PROGRESS
         self.record: Exchange | None = None
 
@@ -176,11 +190,20 @@ class ExchangeEntry:
             status=self.status,
             response_fields=self.response_fields,
             fault=self.fault,
+            latency=self.latency,
+            answer=self._answered(),
             outcome=self.outcome,
         )
         if self.ended_at is not None:
             self.record = record
         return record
+
+    def _answered(self) -> Answered | None:
+        kept = self.answer
+        if isinstance(kept, Response):  # answered at once
+            at = (self.executed_at or self.begun_at) - self.begun_at
+            return Answered(status=kept.status, headers=kept.headers, parts=((at, kept.body),))
+        return None if kept is None else kept.freeze()
 
 
 class Recorder:
@@ -205,6 +228,7 @@ class Recorder:
             self.exchanges.clear()
             self.routes: dict[tuple[str, str], Totals] = {}
             self.begun_exchanges = self.in_flight = self.peak_in_flight = 0
+            self.kept_answers = 0  # bytes
             self.opened = self.open = self.held = self.peak_connections = 0
             for entry in survivors:
                 self._count_in(entry)

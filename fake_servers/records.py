@@ -11,7 +11,7 @@ from fake_servers.faults import Fault
 from fake_servers.http import Fields, RawHeaders, decode_headers, path_of
 from fake_servers.words import Word
 
-__all__ = ["Closer", "Connection", "Exchange", "Outcome", "Progress"]
+__all__ = ["Answered", "Closer", "Connection", "Exchange", "Outcome", "Progress"]
 
 
 class Closer(Word):
@@ -45,6 +45,29 @@ class Progress(Word):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a handler answered, whatever a fault then made of it.
+
+    Args:
+        status: of the response.
+        headers: its header fields, without those that follow from the body.
+        parts: of its body, each with the seconds since the head of the request was read; a plain response has one.
+        is_stream: whether the body was produced while it was sent.
+        is_whole: whether all of it was kept; of very much, the rest is not.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    parts: tuple[tuple[float, bytes], ...] = ()
+    is_stream: bool = False
+    is_whole: bool = True
+
+    def freeze(self) -> Answered:
+        """Itself: it is a record already."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """One accepted connection.
 
@@ -52,7 +75,8 @@ class Connection:
     ``"unix"`` and a running number; ``exchanges`` counts the requests that came on it; ``bytes_in`` and
     ``bytes_out`` are as the server saw them. It is closed when either side has sent FIN or RST, and abandoned
     while the server has closed it and its client still holds it, in CLOSE_WAIT. In a tunnel, the input of one that
-    is open may have ended, be it that its client has closed it altogether.
+    is open may have ended, be it that its client has closed it altogether. ``fault`` is what was planned to go wrong
+    when it was accepted.
     """
 
     number: int
@@ -65,6 +89,7 @@ class Connection:
     exchanges: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    fault: Fault | None = None
 
     @property
     def is_open(self) -> bool:
@@ -97,6 +122,8 @@ class Exchange:
         status: of the response, as far as one was begun.
         response_fields: the response's header fields, likewise; not those of framing.
         fault: what was planned to go wrong.
+        latency: seconds that were planned to be added before the response.
+        answer: what the handler answered; None where it did not, or where that was not kept.
         outcome: what became of it.
     """
 
@@ -120,6 +147,8 @@ class Exchange:
     status: int | None = None
     response_fields: Fields = ()
     fault: Fault | None = None
+    latency: float = 0.0
+    answer: Answered | None = None
     outcome: Outcome = Outcome.IN_PROGRESS
 
     @property

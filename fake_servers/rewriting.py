@@ -52,7 +52,7 @@ def _connection_steps(recorder: Recorder, record: Connection, entries: dict[int,
     def open_() -> None:
         entry = entries[record.number] = recorder.connection_opened(record.peer)
         entry.number, entry.input_ended = record.number, record.input_ended
-        entry.bytes_in, entry.bytes_out = record.bytes_in, record.bytes_out
+        entry.bytes_in, entry.bytes_out, entry.fault = record.bytes_in, record.bytes_out, record.fault
 
     yield record.opened_at, 0, open_
     if record.closed_at is not None:
@@ -71,9 +71,9 @@ def _exchange_steps(recorder: Recorder, record: Exchange, entries: dict[int, Con
         entry = ExchangeEntry(connection, record.method, record.target, record.path, record.raw_headers)
         recorder.begun(entry)
         entry.number, entry.sequence = record.number, record.sequence
-        entry.fault, entry.waited = record.fault, record.waited
+        entry.fault, entry.waited, entry.latency = record.fault, record.waited, record.latency
         entry.body, entry.body_size, entry.body_digest = record.body, record.body_size, record.body_digest
-        entry.body_complete = record.body_complete
+        entry.body_complete, entry.answer = record.body_complete, record.answer
 
     def end() -> None:
         if record.outcome is Outcome.ANSWERED:

@@ -92,6 +92,13 @@ class Router(Generic[Target]):
                 return candidate
         return self.find("GET", path) if method == "HEAD" else None
 
+    def registered(self, text: str) -> Target | None:
+        """What is registered for a pattern."""
+        pattern = Pattern.parse(text)
+        if pattern.is_exact:
+            return self._exact.get((pattern.method or "", pattern.path or ""))
+        return self._patterns.get(pattern)
+
     def methods(self, path: str) -> list[str]:
         """The methods that are registered for a path."""
         return sorted({p.method or "*" for p in self._all() if p.matches_path(path)})

@@ -7,6 +7,7 @@ k-th match of an injection is treated alike in every run with the same seed, wha
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
@@ -72,7 +73,10 @@ class Scenario:
 
     Args:
         injections: in order.
-        seed: the start of all chance; the same seed gives the same run.
+        seed: the start of all chance, a whole number; the same seed gives the same run.
+
+    Raises:
+        ScenarioError: one of them is no injection, or the seed is no whole number.
     """
 
     injections: tuple[Injection, ...] = ()
@@ -84,6 +88,32 @@ class Scenario:
         for injection in self.injections:
             if not isinstance(injection, Injection):
                 raise ScenarioError(f"{injection!r} is no Injection; write Injection(on='POST /x', fault=Reset())")
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise ScenarioError(f"seed={seed!r} is no seed; allowed are whole numbers, as in seed=7")
+
+    @classmethod
+    def from_toml(cls, source: str | os.PathLike[str]) -> Scenario:
+        """The scenario of a file (see docs/scenario-files.md).
+
+        Args:
+            source: a path, or the text itself.
+
+        Raises:
+            ScenarioError: the file can't be read, is not TOML, or no scenario; the message names the line.
+        """
+        from fake_servers.scenario_files import read  # not at the top: TOML is read where it is asked for
+
+        return read(cls, source)
+
+    def to_toml(self) -> str:
+        """This scenario as the text of a file, from which `from_toml` makes an equal one.
+
+        Raises:
+            ScenarioError: it holds a latency or a fault of the user's own, which no file can.
+        """
+        from fake_servers.scenario_files import write
+
+        return write(self)
 
     def plus(self, injection: Injection) -> Scenario:
         """This scenario with one more injection at its end."""
@@ -137,6 +167,7 @@ class ScenarioRun:
         self._connections: tuple[_Running, ...] = ()
         self._listener: tuple[_Running, ...] = ()
         self._held: tuple[Rendezvous, ...] = ()
+        self.listener_acted: tuple[tuple[int, AtListener], ...] = ()
         self.plans_requests = False
         for number, injection in enumerate(scenario.injections):
             self._start(number, injection)
@@ -208,7 +239,9 @@ class ScenarioRun:
         for running in due:
             running.matched += 1
             running.acted += 1
-        return [r.injection.fault for r in due if isinstance(r.injection.fault, AtListener)]
+        acting = [r.injection.fault for r in due if isinstance(r.injection.fault, AtListener)]
+        self.listener_acted += tuple((accepted, fault) for fault in acting)
+        return acting
 
     def _start(self, number: int, injection: Injection) -> None:
         running = _Running(injection, f"{self.scenario.seed}/{number}")

@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeVar
 from weakref import WeakSet
 
 from fake_servers import certificates
+from fake_servers.decisions import DecidedRun, Decisions
 from fake_servers.engine import ServerConnection
 from fake_servers.errors import FakeServerError, ScenarioError
 from fake_servers.faults import AtListener, Fault, WrongCertificate
@@ -23,6 +24,7 @@ from fake_servers.http import Request, Response
 from fake_servers.latency import Latency
 from fake_servers.ledger import Ledger
 from fake_servers.listener import Connect, Listener, listen, listen_unix
+from fake_servers.makings import Makings, made
 from fake_servers.recorder import ConnectionEntry, ExchangeEntry, Recorder
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.scenario import Injection, Scenario, ScenarioRun
@@ -87,6 +89,9 @@ class FakeServer:
         FakeServerError: TLS is wanted, and trustme is not installed.
     """
 
+    makings: Makings
+
+    @made
     def __init__(
         self,
         *,
@@ -121,6 +126,7 @@ class FakeServer:
         self._first_scenario = Scenario(seed=seed) if scenario is None else scenario
         for injection in self._first_scenario.injections:
             self._check_certificate(injection)
+        self._decisions: Decisions | None = None
         self._recorder = Recorder(time.monotonic)
         self._service = Service(
             self._recorder,
@@ -133,6 +139,7 @@ class FakeServer:
         self.started_at = 0.0
         self.open_at_stop: tuple[int, ...] = ()
         self._set_up()
+        self._first_routes = {on: self._service.router.registered(on) for on in self.routes}
 
     def _set_up(self) -> None:
         """A service of its own adds its routes here."""
@@ -191,9 +198,28 @@ class FakeServer:
         return tuple(self._service.router)
 
     @property
+    def own_routes(self) -> tuple[str, ...]:
+        """The patterns whose handlers are the user's, and not the service's."""
+        router = self._service.router
+        return tuple(on for on in router if router.registered(on) is not self._first_routes.get(on))
+
+    @property
     def scenario(self) -> Scenario:
         """Everything that was injected so far."""
         return self._service.run.scenario
+
+    @property
+    def listener_acted(self) -> tuple[tuple[int, AtListener], ...]:
+        """The faults of the listening socket that have acted, each with how many connections had been accepted."""
+        return self._service.run.listener_acted
+
+    def follow(self, decisions: Decisions) -> None:
+        """Have requests and connections meet what was decided before, also after a `reset`, whatever is injected."""
+        self._decisions = decisions
+        holds = self.holds
+        self._service.run = DecidedRun(self.scenario, decisions)
+        for rendezvous in holds:
+            self._service.run.hold(rendezvous)
 
     def delay(
         self,
@@ -450,7 +476,10 @@ class FakeServer:
 
     def _forget(self, listener: Listener | None = None) -> None:
         survivors = self._service.keep_idle()
-        self._service.run = ScenarioRun(Scenario(seed=self._first_scenario.seed))
+        begun_anew = Scenario(seed=self._first_scenario.seed)
+        decisions = self._decisions
+        self._service.run = ScenarioRun(begun_anew) if decisions is None else DecidedRun(begun_anew, decisions)
+        self.makings.told.clear()
         self._service.errors.clear()
         self._recorder.clear(survivors)
         if listener is not None:

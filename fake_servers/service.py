@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Protocol, TypeVar
 
+from fake_servers.answers import keep, keep_at_once
 from fake_servers.errors import FakeServerError
 from fake_servers.http import Request, Response, Stream, Tunnel
 from fake_servers.recorder import ConnectionEntry, ExchangeEntry, Recorder
@@ -151,6 +152,10 @@ class Service:
                 raise TypeError("it returned None and not a Response, a Stream or a Tunnel")
         except Exception as error:  # noqa: BLE001 -- a handler may raise anything, and the server must go on
             return self.failed(request, error)
+        if type(result) is Response:
+            keep_at_once(self.recorder, request.exchange, result)  # type: ignore[arg-type]  # it is an entry: see `_entry`
+        elif isinstance(result, (Response, Stream)):
+            keep(self.recorder, _entry(request), result)
         return result
 
     def begins(self, request: Request, *, waited: float = 0.0) -> None:
@@ -159,17 +164,20 @@ class Service:
 
     def waited(self, request: Request, seconds: float) -> ExchangeEntry:
         """A request has spent time in a queue of the server's own."""
-        assert isinstance(request.exchange, ExchangeEntry), "every request that is served has its entry"
-        request.exchange.waited += seconds
-        return request.exchange
+        entry = _entry(request)
+        entry.waited += seconds
+        return entry
 
     async def settle(self, request: Request, result: Answer | Awaitable[Answer]) -> Answer:
         """Wait for what a handler returned, and make sure that it is an answer."""
+        if isinstance(result, (Response, Stream, Tunnel)):
+            return result
         try:
             answer = await result if inspect.isawaitable(result) else result
         except Exception as error:  # noqa: BLE001 -- as above
             return self.failed(request, error)
         if isinstance(answer, (Response, Stream, Tunnel)):
+            keep(self.recorder, _entry(request), answer)
             return answer
         return self.failed(request, TypeError(f"it returned {answer!r} and not a Response, a Stream or a Tunnel"))
 
@@ -214,6 +222,11 @@ class Service:
         known = ", ".join(sorted(self.router)) or "none"
         detail = f"no route for {request.method} {request.path}; there are: {known}"
         return self.describe(request, 404, detail)
+
+
+def _entry(request: Request) -> ExchangeEntry:
+    assert isinstance(request.exchange, ExchangeEntry), "every request that is served has its entry"
+    return request.exchange
 
 
 def _may_wait(handler: Handler) -> bool:

@@ -7,8 +7,9 @@ from contextlib import aclosing
 from random import Random
 from typing import Final
 
+from fake_servers.answers import close
 from fake_servers.faults import Fault, Malformed, WrongLength
-from fake_servers.garbling import close, garbled, is_about_events
+from fake_servers.garbling import garbled, is_about_events
 from fake_servers.http import Request, Response, Stream, Tunnel, encode, encode_head, has_body, persistence
 from fake_servers.service import Answer
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_httpconc.assertions import HttpConc, Watched
     from pytest_httpconc.findings import Finding
     from pytest_httpconc.policy import Policy
+    from pytest_httpconc.strategies import Drawn
 
     AnyServer = TypeVar("AnyServer", bound=FakeServer)
 
@@ -37,10 +39,13 @@ class Test:
         self.owned: list[FakeServer] = []
         self.watched: dict[FakeServer, Watched] = {}
         self.told: list[Finding] = []  # findings that did not fail it
+        self.findings: list[Finding] = []  # those that did
         self.passed = False
 
 
 _TEST = pytest.StashKey[Test]()
+_RECORDINGS = "folder for the recordings of failing tests, relative to the rootdir, or off (default: .httpconc)"
+_REPLAYING = "httpconc-replaying"
 _MISSING = object()
 _MARKER = (
     "httpconc(*, leaks, max_idle, at_most_once, max_connections, min_concurrency, min_speedup, ignore, host, grace, "
@@ -68,6 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("httpconc_report", f"{_REPORT}, below the rootdir (default: none)", default="")
     group = parser.getgroup("httpconc", "HTTP concurrency")
     group.addoption("--httpconc-report", metavar="FILE", default="", help=_REPORT)
+    parser.addini("httpconc_recordings", _RECORDINGS, default=".httpconc")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,6 +82,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_httpconc import reporting
 
         reporting.start(config)
+    if os.environ.get("HTTPCONC_REPLAY"):
+        from pytest_httpconc import replaying
+
+        config.pluginmanager.register(replaying, _REPLAYING)
 
 
 # -- fixtures -------------------------------------------------------------------------------------------------
@@ -191,6 +201,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     _see_clients()
     for server in _started():
         test.watched[server] = _watch(server)
+    _drawn().clear()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -203,6 +214,8 @@ def pytest_runtest_makereport(
         test.passed = report.passed
         if report.failed:
             _diagnose(test, report, call)
+    if test is not None:
+        _record_or_forget(item, test, report, call)
     return report
 
 
@@ -245,7 +258,8 @@ def _check(item: pytest.Item, test: Test) -> None:
         if server.errors:
             raise server.errors[0]
     found = [finding for watched in used for finding in watched.findings(policy)]
-    _warn_of_unmatched([w for w in used if w.server in test.owned or not w.server.is_running])
+    if not _drawn():  # chance has no reason to match
+        _warn_of_unmatched([w for w in used if w.server in test.owned or not w.server.is_running])
     if policy.leaks == "warn":
         from pytest_httpconc.findings import LEAKS
 
@@ -269,12 +283,35 @@ def _diagnose(test: Test, report: pytest.TestReport, call: pytest.CallInfo[None]
     found = test.told = [finding for watched in used for finding in watched.resends()]
     errors = [str(error) for watched in used for error in watched.server.errors]
     text = "\n\n".join([*errors, render(found)]).strip()
-    if not text:
+    if text:
+        _add_section(report, "httpconc", text)
+
+
+def _record_or_forget(item: pytest.Item, test: Test, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    """Leave a recording of a test that has failed, and none of one that has passed."""
+    place = item.config.getini("httpconc_recordings")
+    if place in {"", "off"} or item.config.pluginmanager.has_plugin(_REPLAYING):
         return
+    folder = item.config.rootpath / place
+    if report.failed and call.excinfo is not None:
+        test.findings += getattr(call.excinfo.value, "findings", ())
+        used = _used(test)
+        if used:
+            from pytest_httpconc.recordings.leaving import leave
+
+            text = leave(folder, item.nodeid, call.excinfo.exconly(), [*test.told, *test.findings], used)
+            _add_section(report, "httpconc recording", text)
+    elif call.when == "teardown" and test.passed and folder.is_dir():
+        from pytest_httpconc.recordings.places import forget
+
+        forget(folder, item.nodeid)
+
+
+def _add_section(report: pytest.TestReport, title: str, text: str) -> None:
     if isinstance(report.longrepr, TerminalRepr) and hasattr(report.longrepr, "addsection"):
-        report.longrepr.addsection("httpconc", text)
+        report.longrepr.addsection(title, text)
     else:
-        report.sections.append(("httpconc", text))
+        report.sections.append((title, text))
 
 
 def _report(item: pytest.Item, test: Test) -> None:
@@ -345,6 +382,12 @@ def _started() -> list[FakeServer]:
     """The servers of this process; none, without an import, where nothing has used one."""
     module = sys.modules.get("fake_servers.server")
     return [] if module is None else module.started_servers()
+
+
+def _drawn() -> list[Drawn]:
+    """The scenario that the test has drawn last; none, without an import, where it draws none."""
+    module = sys.modules.get("pytest_httpconc.strategies")
+    return [] if module is None else module.drawn
 
 
 def _see_clients() -> None:

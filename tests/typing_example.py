@@ -34,6 +34,9 @@ from pytest_httpconc.clients.resilience import CircuitBreaker, Fallback, ModelFa
 
 server = FakeServer(scenario=Scenario([Injection(on="POST /orders", fault=Status(503), times=1)], seed=7))
 
+storm = FakeServer(scenario=Scenario.from_toml("storm.toml"))
+text: str = storm.scenario.to_toml()
+
 
 @server.route("POST /orders")
 async def create(request: Request) -> Response:

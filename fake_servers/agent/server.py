@@ -23,6 +23,7 @@ from fake_servers.latency import Latency
 from fake_servers.llm.errors import error_response
 from fake_servers.llm.sse import CONTENT_TYPE
 from fake_servers.llm.tokens import digest
+from fake_servers.makings import made
 from fake_servers.server import FakeServer
 from fake_servers.slots import HoldingEvents
 from fake_servers.validation import Invalid
@@ -55,6 +56,7 @@ class FakeAgentServer(FakeServer):
         ScenarioError: an argument is out of range.
     """
 
+    @made
     def __init__(
         self,
         *,

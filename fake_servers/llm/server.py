@@ -27,6 +27,7 @@ from fake_servers.llm.orders import Finish
 from fake_servers.llm.pacing import Speed
 from fake_servers.llm.reading import decode
 from fake_servers.llm.scripts import Match, Script, ToolCall, check_count, read_calls
+from fake_servers.makings import kept, made
 from fake_servers.server import FakeServer
 from fake_servers.slots import Slot, Slots
 from fake_servers.validation import Invalid
@@ -68,6 +69,7 @@ class FakeLLMServer(FakeServer):
         ScenarioError: an argument is out of range.
     """
 
+    @made
     def __init__(
         self,
         *,
@@ -110,6 +112,7 @@ class FakeLLMServer(FakeServer):
 
     # -- what it answers ----------------------------------------------------------------------------------
 
+    @kept
     def script(
         self,
         message: Match | None = None,
@@ -161,6 +164,7 @@ class FakeLLMServer(FakeServer):
         )
         self._generation.scripts = (*self._generation.scripts, script)
 
+    @kept
     def generate(self, tokens: int | None) -> None:
         """From now on, answer what no script means with seeded text of this length; None for the echo.
 

@@ -49,6 +49,17 @@ def test_refusal_comes_after_some_connections(server, connect, over):
     assert server.ledger.total_connections == 2
 
 
+@pytest.mark.parametrize("second", [Refuse(seconds=0.05), FullBacklog(seconds=0.05)])
+@pytest.mark.parametrize("first", [Refuse(seconds=0.02), FullBacklog(seconds=0.02)])
+def test_faults_that_overlap_last_as_long_as_the_longest(first, second, server, connect):
+    server.inject(first)
+    server.inject(second)
+    while connect_error(server.port, timeout=10):
+        pass
+    assert connect().ask("/hello").status == 200
+    assert server.errors == ()
+
+
 def test_full_backlog_lets_connects_hang_and_then_served(server, connect):
     server.inject(FullBacklog(seconds=0.1))
     client = connect()

@@ -139,7 +139,7 @@ def test_failed_test_is_told_what_the_server_knows(run, arguments):
 def test_failed_test_without_anything_to_tell_is_told_nothing(run):
     result = run("import requests\ndef test(fake_http):\n    requests.get(fake_http.url)\n    assert 1 == 2")
     result.assert_outcomes(failed=1)
-    result.stdout.no_fnmatch_line("*httpconc*---*")
+    result.stdout.no_fnmatch_line("*- httpconc -*")
 
 
 def test_finding_is_in_the_report_for_a_build_server(run, pytester):

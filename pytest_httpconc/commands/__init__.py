@@ -1,0 +1,29 @@
+"""The subcommands of ``httpconc``, one module each, which say how they are called and what they do.
+
+Each has ``add_parser(commands)`` and ``run(options) -> int``, and imports what it needs to run when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Protocol
+
+from pytest_httpconc.commands import demo, replay, survey
+
+__all__ = ["COMMANDS", "Command"]
+
+
+class Command(Protocol):
+    """What a module of a subcommand offers."""
+
+    def add_parser(self, commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+        """Say how it is called."""
+        ...
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Do it; return the exit status."""
+        ...
+
+
+#: In the order in which ``--help`` has them.
+COMMANDS: tuple[Command, ...] = (demo, replay, survey)
