@@ -19,10 +19,11 @@ from _pytest._code.code import TerminalRepr
 
 if TYPE_CHECKING:
     from fake_servers import FakeAgentServer, FakeDockerServer, FakeEvalServer, FakeLLMServer, FakeServer
-    from pytest_httpconc.assertions import HttpConc, Watched
+    from pytest_httpconc.assertions import HttpConc
     from pytest_httpconc.findings import Finding
     from pytest_httpconc.policy import Policy
     from pytest_httpconc.strategies import Drawn
+    from pytest_httpconc.watched import Watched
 
     AnyServer = TypeVar("AnyServer", bound=FakeServer)
 
@@ -405,6 +406,6 @@ def _forget_stopped() -> None:
 
 
 def _watch(server: FakeServer, *, from_its_start: bool = False) -> Watched:
-    from pytest_httpconc.assertions import Watched
+    from pytest_httpconc.watched import Watched
 
     return Watched(server, from_its_start=from_its_start)

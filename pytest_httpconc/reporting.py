@@ -13,12 +13,12 @@ from typing import Final
 import pytest
 
 import pytest_httpconc
-from pytest_httpconc.assertions import Watched, name_of
 from pytest_httpconc.findings import CheckFailed, Finding
 from pytest_httpconc.probe import opening_of
 from pytest_httpconc.report.html import render_page
 from pytest_httpconc.report.lanes import ServerSeen
 from pytest_httpconc.report.model import Figure, Found, Report, TestSeen
+from pytest_httpconc.watched import Watched, name_of
 
 __all__ = ["Collector", "Writer", "show_figures", "start"]
 

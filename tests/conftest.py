@@ -10,7 +10,8 @@ import pytest
 import requests  # noqa: F401
 
 import fake_servers  # noqa: F401
-import pytest_httpconc.assertions  # noqa: F401
+import pytest_httpconc.assertions
+import pytest_httpconc.isolation  # noqa: F401
 
 # looptime's plugin asks for the event loop in every test; where none was ever set, asyncio would make one each time.
 asyncio.set_event_loop(None)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fake_servers import ScenarioError
-from pytest_httpconc.assertions import Watched
 from pytest_httpconc.findings import Finding
 from pytest_httpconc.recordings.forms import dump
 from pytest_httpconc.recordings.places import file_of, put
 from pytest_httpconc.recordings.writing import record
+from pytest_httpconc.watched import Watched
 
 if TYPE_CHECKING:
     from pytest_httpconc.strategies import Drawn

@@ -151,5 +151,5 @@ def test_finding_is_in_the_report_for_a_build_server(run, pytester):
 
 def test_fixtures_are_listed_with_what_they_are(run):
     result = run("def test(): pass", "--fixtures")
-    result.stdout.fnmatch_lines(["*fake_http*", "*fake_docker*", "*httpconc*"])
+    result.stdout.fnmatch_lines_random(["*fake_http*", "*fake_docker*", "*httpconc*"])
     assert "no docstring" not in result.stdout.str().partition("plugin")[2]
