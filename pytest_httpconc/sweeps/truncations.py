@@ -95,10 +95,9 @@ def sweep_truncations(
     caller = Caller(call, client)
     _check_place(server, caller)
     sweep = _Sweep(server, caller, grace, at_most=at_most, malformed=malformed)
-    dog = Watchdog()
     with records_without_frames():
         try:
-            dog.watch(lambda: sweep.run(dog, only))
+            sweep.run(only)
         except Hung as error:
             sweep.hung(error)
     return sweep.result()
@@ -147,19 +146,27 @@ class _Sweep:
         self._caller = caller
         self._books = Books(server, grace)
         self._report = Report()
+        self._dog = Watchdog()
         self._inside = self._outside = 0
         self._grace = grace
         self._current: Step | None = None
         self._made = 0
 
-    def run(self, dog: Watchdog, only: int | None) -> None:
-        """Make all steps, or only one, up to the first after which it can't go on."""
-        dog.step(_LONGEST_FIRST_CALL)
+    def run(self, only: int | None) -> None:
+        """Make all steps, or only one, up to the first after which it can't go on.
+
+        Raises:
+            Hung: a call does not end.
+        """
+        self._dog.watch(lambda: self._run(only))
+
+    def _run(self, only: int | None) -> None:
+        self._dog.step(_LONGEST_FIRST_CALL)
         began_at = time.monotonic()
         self._learn()
         limit = _MOST_GRACES * self._grace + _MOST_SLOWDOWN * (time.monotonic() - began_at)
         for cut in chosen(self._cuts(), only):
-            dog.step(limit)
+            self._dog.step(limit)
             if not self._visit(cut):
                 break
 
@@ -237,11 +244,12 @@ class _Sweep:
 
     def _perform(self, cut: _Cut | None) -> Outcome:
         outcome = asyncio.run(self._performed_in_loop(cut)) if self._caller.is_async else self._performed(cut)
-        if cut is None:
-            self._books.settle(0, _SHORTLY)
-            self._outside = self._books.held
-        elif not self._books.settle(self._outside):
-            self._leaked()
+        with self._dog.resting():
+            if cut is None:
+                self._books.settle(0, _SHORTLY)
+                self._outside = self._books.held
+            elif not self._books.settle(self._outside):
+                self._leaked()
         return outcome
 
     def _performed(self, cut: _Cut | None) -> Outcome:
@@ -258,8 +266,9 @@ class _Sweep:
             if cut.spoils_next and not following.is_answer:
                 following = self._caller.run(client)
             self._judge_next(following)
-            if not self._books.settle(self._inside):
-                self._leaked()
+            with self._dog.resting():
+                if not self._books.settle(self._inside):
+                    self._leaked()
         return outcome
 
     async def _performed_in_loop(self, cut: _Cut | None) -> Outcome:
@@ -276,8 +285,9 @@ class _Sweep:
             if cut.spoils_next and not following.is_answer:
                 following = await self._caller.run_in_loop(client)
             self._judge_next(following)
-            if not await self._books.settle_in_loop(self._inside):
-                self._leaked()
+            with self._dog.resting():
+                if not await self._books.settle_in_loop(self._inside):
+                    self._leaked()
         return outcome
 
     # -- verdicts -----------------------------------------------------------------------------------------

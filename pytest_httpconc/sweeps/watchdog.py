@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 __all__ = ["Hung", "Watchdog", "place_of"]
@@ -48,6 +49,15 @@ class Watchdog:
         if self._abandoned:
             raise _Abandoned
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """What happens in the block has an end of its own, and does not count; what follows has its time anew."""
+        self._deadline = float("inf")
+        try:
+            yield
+        finally:
+            self.step(self._seconds)
 
     def watch(self, work: Callable[[], None]) -> None:
         """Do the work, and raise what it raises.
