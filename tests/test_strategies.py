@@ -13,7 +13,7 @@ from pytest_httpconc.strategies import drawn, faults, injections, latencies, sce
 
 PLACE = "POST /orders"
 QUICKLY = settings(
-    deadline=None, database=None, derandomize=True, max_examples=300, phases=[Phase.generate, Phase.shrink]
+    deadline=None, database=None, derandomize=True, max_examples=3000, phases=[Phase.generate, Phase.shrink]
 )
 
 
