@@ -15,18 +15,34 @@ from pathlib import Path
 from socket import create_connection, socket
 from typing import TYPE_CHECKING
 
+sys.path.insert(0, str(Path(__file__).parent))
+import mocks
+
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from fake_servers.server import HostKind
 
 BODY = {"ok": True}
 EVENTS = 100
 
 
 def httpconc(delay: float) -> None:
-    """Our thread host, with its ledger recording."""
+    """Our process host with one worker, its ledger recording."""
+    _httpconc(delay, "process")
+
+
+def httpconc_thread(delay: float) -> None:
+    """Our thread host, likewise."""
+    _httpconc(delay, "thread")
+
+
+def _httpconc(delay: float, host: HostKind) -> None:
+    import psutil
+
     from fake_servers import FakeServer, Request, Response
 
-    with FakeServer() as server:
+    with FakeServer(host=host) as server:
 
         @server.route("GET /")
         async def root(request: Request) -> Response:
@@ -34,7 +50,7 @@ def httpconc(delay: float) -> None:
 
         if delay:
             server.delay(delay)
-        print(server.port, flush=True)
+        print(server.port, *(child.pid for child in psutil.Process().children()), flush=True)
         signal.pause()
 
 
@@ -56,7 +72,7 @@ def pytest_httpserver(delay: float) -> None:
 def httpconc_asyncio(delay: float) -> None:
     """Our thread host where uvloop is not installed."""
     sys.modules["uvloop"] = None  # type: ignore[assignment]  # importing it fails
-    httpconc(delay)
+    httpconc_thread(delay)
 
 
 def aiohttp_web(delay: float) -> None:
@@ -182,7 +198,8 @@ def aimock(delay: float) -> None:
 
 KINDS: dict[str, Callable[[float], None]] = {
     "pytest-httpconc": httpconc,
-    "pytest-httpconc without uvloop": httpconc_asyncio,
+    "pytest-httpconc, thread host": httpconc_thread,
+    "pytest-httpconc, thread host without uvloop": httpconc_asyncio,
     "pytest-httpserver": pytest_httpserver,
     "aiohttp.web": aiohttp_web,
     "aiohttp.web on uvloop": aiohttp_uvloop,
@@ -198,26 +215,26 @@ MODELS: dict[str, Callable[[float], None]] = {
 
 def available() -> list[str]:
     """The kinds that can run here."""
-    return [kind for kind in KINDS if kind != "nginx" or shutil.which("nginx")]
+    return [kind for kind in KINDS if kind != "nginx" or shutil.which("nginx")] + mocks.available()
 
 
 @contextmanager
 def running(kind: str, delay: float = 0.0) -> Iterator[tuple[int, int]]:
-    """Run a server; yield its port and its process id."""
+    """Run a server; yield its port and the id of the process that serves."""
     command = [sys.executable, __file__, kind, str(delay)]
     # What pytest-httpserver logs for each request is not to cost it a terminal.
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        port = int(process.stdout.readline())
+        port, *serving = map(int, process.stdout.readline().split())
         _wait_for(port)
         try:
-            yield port, process.pid
+            yield port, (serving or [process.pid])[0]
         finally:
             process.terminate()
 
 
 def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30  # a JVM takes its time
     while time.monotonic() < deadline:
         with suppress(ConnectionRefusedError), create_connection(("127.0.0.1", port)):
             return
@@ -227,4 +244,4 @@ def _wait_for(port: int) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    (KINDS | MODELS)[sys.argv[1]](float(sys.argv[2]))
+    (KINDS | MODELS | mocks.KINDS)[sys.argv[1]](float(sys.argv[2]))

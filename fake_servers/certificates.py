@@ -16,7 +16,7 @@ from fake_servers.errors import FakeServerError
 if TYPE_CHECKING:
     from trustme import CA, LeafCert
 
-__all__ = ["ca_path", "right", "wrong"]
+__all__ = ["adopt", "authority", "ca_path", "right", "wrong"]
 
 _LONG_AGO = datetime(2001, 1, 1, tzinfo=timezone.utc)
 
@@ -52,12 +52,32 @@ def wrong(address: str, reason: str) -> ssl.SSLContext:
     return _context(_authority("untrusted").issue_cert(address, "localhost"))
 
 
+def authority() -> tuple[bytes, bytes]:
+    """Certificate and key, in PEM, of the authority of this process, for `adopt` in another.
+
+    Raises:
+        FakeServerError: trustme is not installed.
+    """
+    known = _authority("right")
+    return known.cert_pem.bytes(), known.private_key_pem.bytes()
+
+
+def adopt(certificate: bytes, key: bytes) -> None:
+    """Have the right certificates of this process signed by another's authority."""
+    _adopted["right"] = certificate, key
+
+
+_adopted: dict[str, tuple[bytes, bytes]] = {}
+
+
 @cache
 def _authority(name: str) -> CA:
     try:
         import trustme
     except ImportError as error:
         raise FakeServerError("tls=True needs trustme; install it by pip install 'pytest-httpconc[tls]'") from error
+    if name in _adopted:
+        return trustme.CA.from_pem(*_adopted[name])
     return trustme.CA(organization_name=f"pytest-httpconc, {name}")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from fake_servers import validation
+from fake_servers.crossing import asked, told
 from fake_servers.deadlines import timeout
 from fake_servers.docker_engine import (
     CREATE,
@@ -129,12 +130,16 @@ class FakeDockerServer(FakeServer):
             return describe(request, status, message)
         return super()._describe_error(request, status, message)
 
-    @property
+    def _needs_one_process(self) -> str | None:
+        return "a container is in one process, where its next command must come"
+
+    @asked
     def containers(self) -> tuple[Container, ...]:
         """The containers that were made, by either protocol, and not removed, oldest first."""
         return tuple(self._daemon.containers.values())
 
     @kept
+    @told()
     def script(
         self, command: str | re.Pattern[str], *, output: str = "", returncode: int = 0, duration: float = 0.0
     ) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from fake_servers import latency as latencies
 from fake_servers import validation
+from fake_servers.crossing import told
 from fake_servers.errors import ScenarioError
 from fake_servers.http import Request, Response
 from fake_servers.latency import Latency
@@ -106,7 +107,11 @@ class FakeEvalServer(FakeServer):
         for path in ("/evaluate", "/evaluate_v3"):
             self.route(f"POST {path}", queues=True)(self._evaluate)
 
+    def _needs_one_process(self) -> str | None:
+        return None if self._gpus is None else f"each process would have {self._gpus} GPUs of its own"
+
     @kept
+    @told()
     def script(
         self,
         instance: str | re.Pattern[str],
@@ -146,6 +151,7 @@ class FakeEvalServer(FakeServer):
         if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
             raise ScenarioError(f"times={times!r} is no count; allowed are None or whole numbers from 1 up")
         takes = None if duration is None else latencies.of(duration)
+        self._check_count_over_workers(times)
         script = _Script(instance, reward, speedup, exit_code, stdout, error, error_detail, build_output, takes, times)
         self._scripts = (*self._scripts, script)
 

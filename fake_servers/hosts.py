@@ -8,31 +8,55 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from fake_servers.errors import FakeServerError, ScenarioError
-from fake_servers.listener import Connect, Listener, UnixListener
+from fake_servers.listener import Connect, Listener, Sockets, UnixListener
 from fake_servers.records import Outcome
 from fake_servers.service import Service
 
-__all__ = ["LoopHost", "ThreadHost"]
+__all__ = ["ROUNDS_TO_ACCEPT", "Host", "LoopHost", "ThreadHost", "new_loop"]
 
 Result = TypeVar("Result")
 
 _LONGEST_STOP: Final = 5.0
 _LONGEST_CLEANUP: Final = 0.25
+ROUNDS_TO_ACCEPT: Final = 4  # of the loop: accept, make the transport, tell the connection
+
+
+class Host(Protocol):
+    """Where a server runs, as the server sees it."""
+
+    thread_id: int | None  #: of the thread whose loop serves
+
+    def call(self, action: Callable[[Listener | None], Result]) -> Result:
+        """Do something in the server's loop, and wait for its result; in another process, there is no listener."""
+        ...
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is seen to have ended by itself."""
+        ...
+
+    def catch_up(self) -> None:
+        """Take in what has arrived."""
+        ...
+
+    def cpu_time(self) -> float:
+        """Seconds of this process's CPU that serving has taken; 0 where it can't be told from its client's."""
+        ...
 
 
 class LoopHost:
     """Serves in the running loop, so that the server shares its clock, virtual or not."""
 
-    def __init__(
-        self, service: Service, listening: socket.socket, connect: Connect, unix: socket.socket | None = None
-    ) -> None:
+    has_ended = False
+
+    def __init__(self, service: Service, sockets: Sockets, connect: Connect) -> None:
         self._service = service
         self._loop = asyncio.get_running_loop()
-        self._listener = Listener(listening, service, self._loop, connect)
-        self._listeners = _all_listeners(self._listener, unix, service, self._loop)
+        self._listener = Listener(sockets.tcp, service, self._loop, connect)
+        self._listeners = _all_listeners(self._listener, sockets.unix, service, self._loop)
         for listener in self._listeners:
             listener.open()
         self.thread_id: int | None = threading.get_ident()
@@ -51,6 +75,9 @@ class LoopHost:
         """None that is the server's alone: it shares the caller's thread."""
         return 0.0
 
+    def catch_up(self) -> None:
+        """Nothing: the caller may let the loop go on itself."""
+
     async def stop(self) -> None:
         """Close everything, and wait until what was in progress has cleaned up."""
         await _wind_up(self._service, self._listeners)
@@ -59,14 +86,14 @@ class LoopHost:
 class ThreadHost:
     """Serves in a thread of its own, on uvloop where that is installed."""
 
-    def __init__(
-        self, service: Service, listening: socket.socket, connect: Connect, unix: socket.socket | None = None
-    ) -> None:
+    has_ended = False
+
+    def __init__(self, service: Service, sockets: Sockets, connect: Connect) -> None:
         self._service = service
-        self._loop = _new_loop()
-        self._listener = Listener(listening, service, self._loop, connect)
-        self._listeners = _all_listeners(self._listener, unix, service, self._loop)
-        self._thread = threading.Thread(target=self._run, name=f"fake-server-{listening.getsockname()[1]}", daemon=True)
+        self._loop = new_loop()
+        self._listener = Listener(sockets.tcp, service, self._loop, connect)
+        self._listeners = _all_listeners(self._listener, sockets.unix, service, self._loop)
+        self._thread = threading.Thread(target=self._run, name=f"fake-server-{sockets.port}", daemon=True)
         self._thread.start()
         self.thread_id: int | None = self._thread.ident
         for listener in self._listeners:
@@ -104,6 +131,11 @@ class ThreadHost:
             return self.call(lambda _: time.thread_time())
         assert self._thread.ident is not None, "it was started"
         return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
+
+    def catch_up(self) -> None:
+        """Have the loop go round until a connection that was in the backlog is recorded."""
+        for _ in range(ROUNDS_TO_ACCEPT):
+            self.call(lambda listener: None)
 
     def stop(self) -> None:
         """Close everything and end the thread.
@@ -154,7 +186,8 @@ async def _wind_up(service: Service, listeners: tuple[Listener, ...]) -> None:
         await asyncio.sleep(0)
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def new_loop() -> asyncio.AbstractEventLoop:
+    """A loop of uvloop's where that is installed, or else of asyncio's."""
     try:
         import uvloop
     except ImportError:

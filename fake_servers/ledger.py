@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from threading import get_ident
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event, get_ident
 from time import monotonic
+from typing import Protocol
 
 from fake_servers.deadlines import timeout as deadline
 from fake_servers.recorder import Recorder, Totals
@@ -13,7 +15,20 @@ from fake_servers.records import Closer, Connection, Exchange, Outcome, Progress
 from fake_servers.rewriting import rewrite
 from fake_servers.routing import Pattern
 
-__all__ = ["Closer", "Connection", "Exchange", "Ledger", "Outcome", "Progress"]
+__all__ = ["Closer", "Connection", "Exchange", "Ledger", "Outcome", "Progress", "Source", "most_together"]
+
+
+class Source(Protocol):
+    """What writes a ledger's recorder with what another process has recorded."""
+
+    def bring_up_to_date(self, *, details: bool = False, peaks: bool = False) -> None:
+        """Write what is new, and call the recorder's ``watched`` at the next change if there are some.
+
+        Args:
+            details: of connections and exchanges, and not the counts alone.
+            peaks: those of several processes together.
+        """
+        ...
 
 
 class Ledger:
@@ -25,13 +40,20 @@ class Ledger:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._source: Source | None = None
         self._loop_thread: int | None = None
+
+    def _read(self, *, details: bool = False, peaks: bool = False) -> Recorder:
+        if self._source is not None:
+            self._source.bring_up_to_date(details=details, peaks=peaks)
+        return self._recorder
 
     @property
     def connections(self) -> tuple[Connection, ...]:
         """The connections, oldest first."""
-        with self._recorder.lock:
-            return tuple(entry.freeze() for entry in self._recorder.connections)
+        recorder = self._read(details=True)
+        with recorder.lock:
+            return tuple(entry.freeze() for entry in recorder.connections)
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
@@ -41,8 +63,9 @@ class Ledger:
     def matching(self, on: str) -> tuple[Exchange, ...]:
         """The exchanges that ``on`` means, oldest first."""
         pattern = Pattern.parse(on)
-        with self._recorder.lock:
-            entries = [e for e in self._recorder.exchanges if pattern.matches(e.method, e.path)]
+        recorder = self._read(details=True)
+        with recorder.lock:
+            entries = [e for e in recorder.exchanges if pattern.matches(e.method, e.path)]
             live = [entry.freeze() if entry.ended_at is None else entry for entry in entries]
         return tuple(e if isinstance(e, Exchange) else e.freeze() for e in live)
 
@@ -54,46 +77,46 @@ class Ledger:
     @property
     def open_connections(self) -> int:
         """How many connections are open."""
-        return self._recorder.open
+        return self._read().open
 
     @property
     def held_connections(self) -> int:
         """How many connections their clients hold, those that the server has closed included."""
-        return self._recorder.held
+        return self._read().held
 
     @property
     def total_connections(self) -> int:
         """How many connections were ever accepted."""
-        return self._recorder.opened
+        return self._read().opened
 
     @property
     def peak_connections(self) -> int:
         """How many connections were open together at the most."""
-        return self._recorder.peak_connections
+        return self._read(peaks=True).peak_connections
 
     @property
     def in_flight(self) -> int:
         """How many exchanges are in flight: request fully received, response not finished."""
-        return self._recorder.in_flight
+        return self._read().in_flight
 
     @property
     def peak_in_flight(self) -> int:
         """How many exchanges were in flight together at the most."""
-        return self._recorder.peak_in_flight
+        return self._read(peaks=True).peak_in_flight
 
     def peak(self, on: str = "*") -> int:
         """How many of the exchanges that ``on`` means were in flight together at the most."""
         if on == "*":
             return self.peak_in_flight
-        totals = self._totals(on)
+        totals = self._totals(on, peaks=True)
         if len(totals) == 1:
             return totals[0].peak_in_flight
-        return _most_together(self.matching(on))
+        return most_together((e.received_at, e.ended_at) for e in self.matching(on))
 
     def count(self, on: str = "*") -> int:
         """How many requests arrived, be it in part."""
         if on == "*":
-            return self._recorder.begun_exchanges
+            return self._read().begun_exchanges
         return sum(totals.count for totals in self._totals(on))
 
     def executions(self, on: str = "*") -> int:
@@ -137,17 +160,11 @@ class Ledger:
                 "wait_until would block the loop that this server runs in; use 'await ledger.until(...)' here"
             )
         deadline = monotonic() + timeout
-        recorder = self._recorder
-        with recorder.changed:
-            recorder.watched.append(recorder.changed.notify_all)
-            try:
-                while not predicate(self):
-                    remaining = deadline - monotonic()
-                    if remaining <= 0:
-                        raise TimeoutError(f"it did not hold within {timeout:g} s: {self!r}")
-                    recorder.changed.wait(remaining)
-            finally:
-                recorder.watched.remove(recorder.changed.notify_all)
+        changed = Event()
+        with self._watched_by(changed.set):
+            while not self._holds(predicate, changed):
+                if not changed.wait(deadline - monotonic()):
+                    raise TimeoutError(f"it did not hold within {timeout:g} s: {self!r}")
         return True
 
     async def until(self, predicate: Callable[[Ledger], object], timeout: float = 5.0) -> bool:
@@ -162,24 +179,35 @@ class Ledger:
         def notice() -> None:
             loop.call_soon_threadsafe(changed.set)
 
-        self._recorder.watched.append(notice)
-        try:
-            async with deadline(timeout):
-                return await self._until(predicate, changed)
-        except (asyncio.TimeoutError, TimeoutError):
-            raise TimeoutError(f"it did not hold within {timeout:g} s: {self!r}") from None
-        finally:
-            self._recorder.watched.remove(notice)
+        with self._watched_by(notice):
+            try:
+                async with deadline(timeout):
+                    return await self._until(predicate, changed)
+            except (asyncio.TimeoutError, TimeoutError):
+                raise TimeoutError(f"it did not hold within {timeout:g} s: {self!r}") from None
 
     async def _until(self, predicate: Callable[[Ledger], object], changed: asyncio.Event) -> bool:
-        while not predicate(self):
-            changed.clear()
+        while not self._holds(predicate, changed):
             await changed.wait()
         return True
 
-    def _totals(self, on: str) -> list[Totals]:
+    @contextmanager
+    def _watched_by(self, notice: Callable[[], None]) -> Iterator[None]:
+        self._recorder.watched.append(notice)
+        try:
+            yield
+        finally:
+            self._recorder.watched.remove(notice)
+
+    def _holds(self, predicate: Callable[[Ledger], object], changed: Event | asyncio.Event) -> bool:
+        """Whether it holds now, at one instant; ``changed`` is set by whatever is recorded from then on."""
+        changed.clear()
+        with self._read().lock:
+            return bool(predicate(self))
+
+    def _totals(self, on: str, *, peaks: bool = False) -> list[Totals]:
         pattern = Pattern.parse(on)
-        recorder = self._recorder
+        recorder = self._read(peaks=peaks)
         with recorder.lock:
             if pattern.is_exact:
                 totals = recorder.routes.get((pattern.method or "", pattern.path or ""))
@@ -198,11 +226,11 @@ class Ledger:
         return cls(rewrite(connections, exchanges))
 
 
-def _most_together(exchanges: Iterable[Exchange]) -> int:
+def most_together(spans: Iterable[tuple[float | None, float | None]]) -> int:
+    """How many spans of time, each from its begin to its end, or for ever, overlap at the most."""
     # At one instant, what ends goes first, then what begins, then one by one what begins and ends.
     steps: list[tuple[float, int, int]] = []
-    for exchange in exchanges:
-        begin, end = exchange.received_at, exchange.ended_at
+    for begin, end in spans:
         if begin is not None:
             steps.append((begin, 2 if begin == end else 1, 1))
             steps.append((float("inf") if end is None else end, 2 if begin == end else 0, -1))

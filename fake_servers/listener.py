@@ -10,14 +10,16 @@ import socket
 import stat
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from fake_servers.engine import ServerConnection
 from fake_servers.errors import FakeServerError, ScenarioError
 from fake_servers.faults import AtListener, Refuse
 from fake_servers.service import Service
+from fake_servers.sockets import describe_descriptor_limit
 
-__all__ = ["Connect", "Listener", "UnixListener", "listen", "listen_unix"]
+__all__ = ["Connect", "Listener", "Sockets", "UnixListener", "listen", "listen_unix"]
 
 BACKLOG: Final = 4096
 Connect = Callable[[Service, tuple[str, int], asyncio.AbstractEventLoop], ServerConnection]
@@ -27,8 +29,8 @@ _PAUSE_WITHOUT_DESCRIPTORS: Final = 0.1
 _LONGEST_PATH: Final = 107 if sys.platform.startswith("linux") else 103  # unix(7): sun_path, less its final zero
 
 
-def listen(address: str, port: int) -> socket.socket:
-    """Bind and listen on an IPv4 address; port 0 takes a free one.
+def listen(address: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Bind and listen on an IPv4 address; port 0 takes a free one, and a ``shared`` one can be listened on again.
 
     The port is always bound by its number: only then does Linux leave it to the socket while connections
     are refused.
@@ -42,6 +44,8 @@ def listen(address: str, port: int) -> socket.socket:
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:  # the system deals connections out to all that listen (socket(7), SO_REUSEPORT)
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             # Accepted sockets inherit it; asyncio sets it only where a socket names its protocol.
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             listening.bind((address, chosen))
@@ -100,6 +104,65 @@ def _free_port(address: str) -> int:
         except OSError as error:
             raise FakeServerError(f"can't listen on {address}: {error.strerror}") from error
         return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What a server listens on: a TCP socket and, if asked for, a unix socket."""
+
+    tcp: socket.socket
+    unix: socket.socket | None = None
+
+    @classmethod
+    def open(cls, address: str, port: int, path: str | None) -> Sockets:
+        """Listen on an address and a port, as `listen` does, and on the path of a unix socket, if there is one.
+
+        Raises:
+            ScenarioError: the path is too long.
+            FakeServerError: one of them can't be had.
+        """
+        tcp = listen(address, port)
+        try:
+            return cls(tcp, None if path is None else listen_unix(path))
+        except Exception:
+            tcp.close()
+            raise
+
+    @classmethod
+    def open_shared(cls, count: int, address: str, port: int, path: str | None) -> tuple[Sockets, ...]:
+        """As `open`, for so many processes that share the port; the first has the unix socket.
+
+        Raises:
+            ScenarioError: the path is too long.
+            FakeServerError: one of them can't be had.
+        """
+        if count == 1:
+            return (cls.open(address, port, path),)
+        opened = [cls(listen(address, port, shared=True))]
+        try:
+            opened += (cls(listen(address, opened[0].port, shared=True)) for _ in range(count - 1))
+            opened[0] = cls(opened[0].tcp, None if path is None else listen_unix(path))
+        except Exception:
+            for sockets in opened:
+                sockets.close()
+            raise
+        return tuple(opened)
+
+    @classmethod
+    def inherited(cls, tcp: int, unix: int | None) -> Sockets:
+        """Sockets that another process has opened, by their descriptors."""
+        return cls(socket.socket(fileno=tcp), None if unix is None else socket.socket(fileno=unix))
+
+    def close(self) -> None:
+        """Close them, here; a process that has inherited them goes on."""
+        self.tcp.close()
+        if self.unix is not None:
+            self.unix.close()
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return int(self.tcp.getsockname()[1])
 
 
 class Listener:
@@ -176,8 +239,13 @@ class Listener:
     def _cannot_accept(self, error: OSError) -> None:
         if error.errno not in {errno.EMFILE, errno.ENFILE}:
             raise error
-        remedy = "raise the limit on open files (ulimit -n) or hold fewer connections"
-        self._service.errors.append(FakeServerError(f"can't accept a connection: {error.strerror}; {remedy}"))
+        self._service.errors.append(
+            FakeServerError(
+                f"can't accept a connection: {error.strerror}. {describe_descriptor_limit()}; a connection takes one "
+                "here and one in the client. Raise the limit (ulimit -n), share them out with host='process' and "
+                "workers=2, or hold fewer"
+            )
+        )
         self._pause(_PAUSE_WITHOUT_DESCRIPTORS)
 
     def _suffer(self, fault: AtListener) -> None:

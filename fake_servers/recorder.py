@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
-from threading import Condition, RLock
+from threading import RLock
 from typing import Protocol
 
 from fake_servers.faults import Fault
@@ -191,14 +191,16 @@ class ExchangeEntry:
             response_fields=self.response_fields,
             fault=self.fault,
             latency=self.latency,
-            answer=self._answered(),
+            answer=self.answered,
             outcome=self.outcome,
         )
         if self.ended_at is not None:
             self.record = record
         return record
 
-    def _answered(self) -> Answered | None:
+    @property
+    def answered(self) -> Answered | None:
+        """What the handler answered, as a record."""
         kept = self.answer
         if isinstance(kept, Response):  # answered at once
             at = (self.executed_at or self.begun_at) - self.begun_at
@@ -212,11 +214,11 @@ class Recorder:
     def __init__(self, clock: Callable[[], float], *, keep: int = KEPT_DETAILS) -> None:
         self.clock = clock
         self.lock = RLock()
-        self.changed = Condition(self.lock)
         self.watched: list[Callable[[], None]] = []
         self.observers: list[Callable[[ConnectionEntry], None]] = []
         self.arrival_observers: list[Callable[[ExchangeEntry], None]] = []
         self.tap: defaultdict[int, bytearray] | None = None
+        self.epoch = 0  #: how often everything was forgotten
         self.connections: deque[ConnectionEntry] = deque(maxlen=keep)
         self.exchanges: deque[ExchangeEntry] = deque(maxlen=keep)
         self.clear()
@@ -224,6 +226,7 @@ class Recorder:
     def clear(self, survivors: Iterable[ConnectionEntry] = ()) -> None:
         """Forget everything, and count the ``survivors``, which are open and idle, as connections 1, 2, ..."""
         with self.lock:
+            self.epoch += 1
             self.connections.clear()
             self.exchanges.clear()
             self.routes: dict[tuple[str, str], Totals] = {}

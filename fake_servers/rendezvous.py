@@ -36,16 +36,41 @@ class Rendezvous:
         self.until_in_flight = until_in_flight
         self.give_up = give_up
         self.pattern = Pattern.parse(on)
-        self.most_together = 0
-        self.gave_up = False
+        self._most_together = 0
+        self._gave_up = False
         self._waiting = 0
+        self._look: Callable[[], object] | None = None
         self._open: asyncio.Event | None = None
         self._clock: asyncio.Future[None] | None = None
+
+    @property
+    def most_together(self) -> int:
+        """How many requests waited together at the most."""
+        self._bring_up_to_date()
+        return self._most_together
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether everything was let go because ``give_up`` seconds were over."""
+        self._bring_up_to_date()
+        return self._gave_up
 
     @property
     def reached(self) -> bool:
         """Whether enough requests were in flight together."""
         return self.most_together >= self.until_in_flight
+
+    def is_elsewhere(self, look: Callable[[], object]) -> None:
+        """Answers wait at its like in another process; ``look`` has what is known there noted here."""
+        self._look = look
+
+    def note(self, most_together: int, *, gave_up: bool) -> None:
+        """Note what is known where answers wait."""
+        self._most_together, self._gave_up = most_together, gave_up
+
+    def _bring_up_to_date(self) -> None:
+        if self._look is not None:
+            self._look()
 
     async def wait(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Hold one answer back; ``sleep`` is the server's, so that its time scale holds here too."""
@@ -55,9 +80,9 @@ class Rendezvous:
         if self._open.is_set():
             return
         self._waiting += 1
-        self.most_together = max(self.most_together, self._waiting)
+        self._most_together = max(self._most_together, self._waiting)
         try:
-            if self.reached:
+            if self._most_together >= self.until_in_flight:
                 self.release()
             await self._open.wait()
         finally:
@@ -72,7 +97,7 @@ class Rendezvous:
 
     async def _give_up(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         await sleep(self.give_up)
-        self.gave_up = True
+        self._gave_up = True
         self.release()
 
     def __repr__(self) -> str:

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import select
 import socket
 import struct
 import sys
 from typing import Final
 
-__all__ = ["end_sending", "has_left", "reset_on_close", "unread", "unsent"]
+__all__ = [
+    "describe_descriptor_limit",
+    "end_sending",
+    "has_left",
+    "raise_descriptor_limit",
+    "reset_on_close",
+    "unread",
+    "unsent",
+]
 
 _SIOCOUTQNSD: Final = 0x894B  # Linux, tcp(7): bytes in the send queue that were not sent yet
 _SIOCOUTQ: Final = 0x5411  # Linux, unix(7) and tcp(7): bytes that the other side has not read, or not acknowledged
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
+
+
+def describe_descriptor_limit() -> str:
+    """How many files this process may have open, in words (getrlimit(2), RLIMIT_NOFILE)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return f"This process may have {soft:,} files open, and {hard:,} if it asks for them"
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many files as it may: raise the soft limit to the hard one (getrlimit(2))."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # macOS takes no infinite one
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def end_sending(transport: asyncio.Transport) -> None:

@@ -185,6 +185,11 @@ class HttpConc:
         for name, value in {"connect": connect, "read": read, "total": total}.items():
             if value is not None:
                 _positive(name, value)
+        if server.is_elsewhere and (connect is not None or read is not None):
+            raise ScenarioError(
+                "connect and read timeouts are read from the client's socket when its request arrives, and a server in "
+                "a process of its own sees no socket of this one; run it with host='thread'"
+            )
         declared = Declared(connect=connect, read=read, total=total)
         if total is not None:
             self._let_end(server, on)

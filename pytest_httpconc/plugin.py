@@ -61,7 +61,7 @@ _NAMES = {
     "min_concurrency": ("string", "exchanges that must be in flight together in every test (default: none)"),
     "min_speedup": ("string", "speedup required in every test (default: none)"),
     "ignore": ("args", "codes of findings to pass over, such as HC103"),
-    "host": ("string", "where the fixtures' servers run: thread or loop (default: thread)"),
+    "host": ("string", "where the fixtures' servers run: thread, loop or process (default: thread)"),
     "virtual_time": ("bool", "run async tests on a virtual clock, their servers with them (default: false)"),
     "grace": ("string", "longest time in seconds that a check waits for things to settle (default: 1.0)"),
 }
@@ -150,10 +150,10 @@ def _serve(request: pytest.FixtureRequest, kind: type[AnyServer]) -> AnyServer:
     """Start a server for a test; it is stopped after every other fixture is gone, when it was looked at."""
     _see_clients()
     item: pytest.Item = request.node
-    in_loop = _policy(item).runs_in_loop
-    server = kind(host="loop" if in_loop else "thread")
+    host = _policy(item).server_host
+    server = kind(host=host)
     item.stash[_TEST].owned.append(server)
-    if in_loop:
+    if host == "loop":
         _serve_in_loop(item, server)
     else:
         server.start()
@@ -326,7 +326,7 @@ def _used(test: Test) -> list[Watched]:
     for server in _started():
         if server not in test.watched:
             test.watched[server] = _watch(server, from_its_start=True)
-    return [watched for watched in test.watched.values() if watched.was_used]
+    return [watched for watched in test.watched.values() if not watched.server.has_ended and watched.was_used]
 
 
 def _warn(findings: list[Finding]) -> None:
@@ -380,9 +380,12 @@ def _or_fail(read: Callable[[], Policy]) -> Policy:
 
 
 def _started() -> list[FakeServer]:
-    """The servers of this process; none, without an import, where nothing has used one."""
-    module = sys.modules.get("fake_servers.server")
-    return [] if module is None else module.started_servers()
+    """The servers of this process; none, without an import, where nothing has used one.
+
+    One whose process has ended by itself was told of in the test that has seen it.
+    """
+    module = sys.modules.get("fake_servers.started")
+    return [] if module is None else [server for server in module.started_servers() if not server.has_ended]
 
 
 def _drawn() -> list[Drawn]:
@@ -393,14 +396,14 @@ def _drawn() -> list[Drawn]:
 
 def _see_clients() -> None:
     """Have the probe see who connects to the servers that start from now on, where there may be some."""
-    if "fake_servers.server" in sys.modules:
+    if "fake_servers.started" in sys.modules:
         from pytest_httpconc import probe
 
         probe.install()
 
 
 def _forget_stopped() -> None:
-    module = sys.modules.get("fake_servers.server")
+    module = sys.modules.get("fake_servers.started")
     if module is not None:
         module.forget_stopped_servers()
 

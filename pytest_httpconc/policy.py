@@ -13,6 +13,7 @@ from pytest_httpconc.findings import check_codes
 __all__ = ["Policy"]
 
 Leaks = Literal["fail", "warn", "allow"]
+Host = Literal["thread", "loop", "process"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +28,8 @@ class Policy:
         min_concurrency: how many exchanges must have been in flight together.
         min_speedup: the required speedup.
         ignore: codes of findings to pass over.
-        host: where the fixtures' servers run: ``"thread"`` or ``"loop"``; a thread, and with ``virtual_time``
-            the loop, when omitted.
+        host: where the fixtures' servers run: ``"thread"``, ``"loop"`` or ``"process"``; a thread, and with
+            ``virtual_time`` the loop, when omitted.
         grace: the longest time in seconds that a check waits for things to settle.
         virtual_time: whether an async test, and its fixtures' servers with it, run on a virtual clock.
     """
@@ -40,19 +41,19 @@ class Policy:
     min_concurrency: int | None = None
     min_speedup: float | None = None
     ignore: frozenset[str] = frozenset()
-    host: Literal["thread", "loop"] | None = None
+    host: Host | None = None
     grace: float = 1.0
     virtual_time: bool = False
 
     def __post_init__(self) -> None:
         _one_of("leaks", self.leaks, get_args(Leaks))
-        _one_of("host", self.host or "thread", ("thread", "loop"))
+        _one_of("host", self.host or "thread", get_args(Host))
         _one_of("at_most_once", self.at_most_once, (True, False))
         _one_of("virtual_time", self.virtual_time, (True, False))
-        if self.virtual_time and self.host == "thread":
+        if self.virtual_time and self.host in {"thread", "process"}:
             raise ScenarioError(
-                "virtual_time=True and host='thread' can't go together: beside a thread, a virtual clock runs ahead; "
-                "leave host out, or slow nothing down with a server's time_scale=0.01"
+                f"virtual_time=True and host={self.host!r} can't go together: beside a {self.host}, a virtual clock "
+                "runs ahead; leave host out, or slow nothing down with a server's time_scale=0.01"
             )
         _whole("max_idle", self.max_idle, 0)
         _whole("max_connections", self.max_connections, 1)
@@ -71,6 +72,11 @@ class Policy:
     def runs_in_loop(self) -> bool:
         """Whether the fixtures' servers run in the test's own loop."""
         return self.host == "loop" or self.virtual_time
+
+    @property
+    def server_host(self) -> Host:
+        """Where the fixtures' servers run."""
+        return "loop" if self.runs_in_loop else self.host or "thread"
 
     def with_marker(self, arguments: Mapping[str, Any]) -> Policy:
         """This policy with a marker's keyword arguments in place of its own.

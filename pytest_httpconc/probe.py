@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 
 import psutil
 
-from fake_servers import server as servers
+from fake_servers import started
 from fake_servers.errors import ScenarioError
 from fake_servers.recorder import ConnectionEntry, ExchangeEntry
 from fake_servers.records import Connection, Exchange
@@ -149,8 +149,8 @@ def install() -> None:
         return
     _installed = True
     sys.addaudithook(_hook)
-    servers.observers.append(_watch)
-    for server in servers.started_servers():
+    started.observers.append(_watch)
+    for server in started.started_servers():
         if server.is_running:
             _watch(server)
 

@@ -13,10 +13,11 @@ from fake_servers.agent.completions import Completion
 from fake_servers.agent.loops import check_wait_limit
 from fake_servers.agent.metrics import NO_METRICS, Metrics
 from fake_servers.agent.models import Agent, ConcurrencyModel, Kind, model_of
-from fake_servers.agent.sessions import SessionRegistry
+from fake_servers.agent.sessions import Session, SessionRegistry
 from fake_servers.agent.settings import AgentSettings, check_count
 from fake_servers.agent.tools import TOOL_LIMIT, ToolManager
 from fake_servers.agent.work import Work, Workload
+from fake_servers.crossing import asked
 from fake_servers.errors import ScenarioError
 from fake_servers.http import Request, Response, Stream
 from fake_servers.latency import Latency
@@ -93,7 +94,7 @@ class FakeAgentServer(FakeServer):
         self._model: ConcurrencyModel = model_of(
             self._kind, self._new_agent, max_concurrent=self._max_concurrent, pool_size=self._pool_size
         )
-        self.sessions = SessionRegistry(clock=self._recorder.clock, new_id=self._new_id)
+        self._sessions = SessionRegistry(clock=self._recorder.clock, new_id=self._new_id)
         self._metrics = self._new_metrics()
 
     def _forget(self, *arguments: Any) -> None:
@@ -112,7 +113,20 @@ class FakeAgentServer(FakeServer):
             return error_response(request, status, message)
         return super()._describe_error(request, status, message)
 
-    @property
+    def _needs_one_process(self) -> str | None:
+        return "each process would have agents, slots and sessions of its own"
+
+    @asked
+    def sessions(self) -> tuple[Session, ...]:
+        """Those of ``/chat/stream``, in order of arrival; of those that are over, the latest 1,000."""
+        return tuple(self._sessions)
+
+    @asked
+    def active_sessions(self) -> int:
+        """How many sessions are not over."""
+        return self._sessions.active
+
+    @asked
     def active_requests(self) -> int:
         """How many requests were let in and are not over; without a limit, all."""
         return self._model.active
@@ -128,7 +142,7 @@ class FakeAgentServer(FakeServer):
             question, config = read_question(request)
         except Invalid as problem:
             return problem.response()
-        chat = ChatSession(work, self.sessions.begin(question), self.sessions, config)
+        chat = ChatSession(work, self._sessions.begin(question), self._sessions, config)
         if self._model.is_free:
             await chat.begin()
         return Stream(HoldingEvents(chat.events(), chat.end), content_type=CONTENT_TYPE)
@@ -140,13 +154,13 @@ class FakeAgentServer(FakeServer):
                 "active_requests": self._model.active,
                 "pool_size": self._pool_size,
                 "agent_config_initialized": True,
-                "active_sessions": self.sessions.active,
+                "active_sessions": self._sessions.active,
                 "lock_acquired": self._kind is Kind.LOCK and not self._model.is_free,
             }
         )
 
     def _list_sessions(self, request: Request) -> Response:
-        return Response.json(self.sessions.listed())
+        return Response.json(self._sessions.listed())
 
     def _tell_metrics(self, request: Request) -> Response:
         if self._metrics is None:

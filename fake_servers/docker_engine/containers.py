@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fake_servers.docker_engine.journal import Bell, Journal
@@ -65,6 +65,12 @@ class Container:
     is_removed: bool = False
     changed: Bell = field(default_factory=Bell)
 
+    def __reduce__(self) -> tuple[Callable[..., Container], tuple[dict[str, Any]]]:
+        """A copy, as another process has it, is what it is now, with its files; nothing runs in it."""
+        left_out = {"program", "execs", "changed"}
+        state = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out}
+        return _copied, (state,)
+
     @property
     def tty(self) -> bool:
         """Whether its main process has a terminal."""
@@ -93,3 +99,7 @@ class Container:
 
     def __repr__(self) -> str:
         return f"<Container {self.name} ({self.id[:12]}) of {self.image}, {self.state.status}>"
+
+
+def _copied(state: dict[str, Any]) -> Container:
+    return Container(**state)

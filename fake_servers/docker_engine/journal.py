@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fake_servers.docker_engine.frames import STDOUT, frame, on_terminal
 
@@ -54,6 +55,13 @@ class Journal:
         self.bell = Bell()
         self._now = now
         self._size = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"records": self.records, "tty": self.tty, "_size": self._size}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy has what was printed so far; nobody waits for more."""
+        self.__dict__.update(state, bell=Bell(), _now=time.time)
 
     def add(self, stream: int, data: bytes) -> None:
         """Keep what was printed; on a terminal it is all one stream."""

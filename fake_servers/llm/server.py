@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from fake_servers import latency
+from fake_servers.crossing import asked, told
 from fake_servers.errors import ScenarioError
 from fake_servers.http import Request, Response, Stream
 from fake_servers.latency import Latency
@@ -91,10 +92,16 @@ class FakeLLMServer(FakeServer):
         speed = Speed(latency.of(ttft), latency.of(itl), slowdown)
         self._slot_count = _slot_count(max_num_seqs, single_threaded)
         self._per_minute = (requests_per_minute, tokens_per_minute)
+        self._is_slowed_down = bool(slowdown)
         self._first_tokens = tokens
         super().__init__(**options)
         self._rules = Rules(Access(api_keys), Models(models), speed, self._service.sleep)
         self._generation = self._begun_anew()
+
+    def _needs_one_process(self) -> str | None:
+        if self._slot_count is None and self._per_minute == (None, None) and not self._is_slowed_down:
+            return None
+        return "each process would count its requests for itself, and slots, limits and the slowdown mean them all"
 
     def _begun_anew(self) -> Generation:
         slots = Slots(self._slot_count, name="max_num_seqs")
@@ -113,6 +120,7 @@ class FakeLLMServer(FakeServer):
     # -- what it answers ----------------------------------------------------------------------------------
 
     @kept
+    @told()
     def script(
         self,
         message: Match | None = None,
@@ -149,6 +157,7 @@ class FakeLLMServer(FakeServer):
         Raises:
             ScenarioError: a value is out of range, or the combination makes no sense.
         """
+        self._check_count_over_workers(times)
         script = Script(
             message=message,
             model=model,
@@ -165,6 +174,7 @@ class FakeLLMServer(FakeServer):
         self._generation.scripts = (*self._generation.scripts, script)
 
     @kept
+    @told()
     def generate(self, tokens: int | None) -> None:
         """From now on, answer what no script means with seeded text of this length; None for the echo.
 
@@ -174,12 +184,12 @@ class FakeLLMServer(FakeServer):
         check_count("tokens", tokens)
         self._generation.tokens = tokens
 
-    @property
+    @asked(merge=lambda counts: sum(counts))
     def running(self) -> int:
         """How many requests have a slot."""
         return self._generation.slots.taken
 
-    @property
+    @asked(merge=lambda counts: sum(counts))
     def queued(self) -> int:
         """How many requests wait for one."""
         return self._generation.slots.waiting

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fake_servers.shell.builtins import utility
 from fake_servers.shell.escapes import encode, well_formed
@@ -73,6 +74,13 @@ class Shell:
         self.sleep = sleep
         self._pids = itertools.count(7)
         self.filesystem.makedirs(self._cwd)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"filesystem": self.filesystem, "_cwd": self._cwd, "_env": self._env}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy has its files, and takes its time on the clock of where it is."""
+        self.__dict__.update(state, sleep=asyncio.sleep, _pids=itertools.count(7))
 
     async def run(self, command: str, *, cwd: str = "", env: Mapping[str, str] | None = None) -> Completed:
         """Run a command as a fresh `bash -c` would.

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fake_servers import FakeServer, ScenarioError, latency
-from fake_servers.server import clock_is_virtual, forget_server
+from fake_servers.server import clock_is_virtual
+from fake_servers.started import forget_server
 from pytest_httpconc.bench.figures import Comparison, Measurement, Round
 from pytest_httpconc.bench.measuring import Judge, Measuring
 from pytest_httpconc.bench.orders import QUICK, VIRTUAL, Depth, Options, Order, calling_place

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 from fake_servers.latency import Latency
-from fake_servers.server import forget_server
+from fake_servers.started import forget_server
 from pytest_httpconc.bench.sides import AsyncSide, BlockingSide, Side, Work, side_of
 from pytest_httpconc.bench.target import OwnTarget, make_server
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from pathlib import Path
 
-from fake_servers import FakeServer, server
+from fake_servers import FakeServer, started
 from pytest_httpconc.recordings.forms import Recording, load
 from pytest_httpconc.recordings.making import decisions_of
 from pytest_httpconc.recordings.writing import kind_of
@@ -24,11 +24,11 @@ class TakeOver:
 
     def install(self) -> None:
         """See every server that starts from now on."""
-        server.observers.append(self.meet)
+        started.observers.append(self.meet)
 
     def uninstall(self) -> None:
         """See no further server."""
-        server.observers.remove(self.meet)
+        started.observers.remove(self.meet)
 
     def begin_test(self) -> None:
         """Begin with the first recorded server again."""

@@ -6,13 +6,13 @@ import pytest
 
 from fake_servers import FakeServer, FakeServerError, Moment, ScenarioError
 from fake_servers.faults import Disconnect, Stall, Status
-from fake_servers.server import started_servers
+from fake_servers.started import started_servers
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"host": "process"}, "host='process' is not known"),
+        ({"host": "moon"}, "host='moon' is not known"),
         ({"port": -1}, "port=-1 is out of range"),
         ({"port": 65536}, "port=65536 is out of range"),
         ({"port": "80"}, "port='80' is out of range"),

@@ -92,7 +92,7 @@ def test_at_most_once_is_about_methods_that_are_not_idempotent(run, method, erro
         ("max_idle=-1", "*max_idle=-1 is out of range; allowed are whole numbers from 0 up*"),
         ("min_speedup=0", "*min_speedup=0 is out of range*"),
         ("ignore=['HC999']", "*HC999* is not in the catalogue; allowed are HC101*"),
-        ("host='process'", "*host='process' is not known; allowed are 'thread', 'loop'"),
+        ("host='moon'", "*host='moon' is not known; allowed are 'thread', 'loop', 'process'"),
         ("'allow'", "*takes keywords only*"),
     ],
 )

@@ -88,7 +88,7 @@ def test_marker_takes_back_what_the_ini_file_asks_for(run_calls):
         ("httpconc_max_connections = 0", "*max_connections=0 is out of range; allowed are whole numbers from 1 up*"),
         ("httpconc_min_speedup = nan", "*min_speedup=nan is out of range; allowed are numbers above 0*"),
         ("httpconc_ignore = HC1 HC103", "*ignore=?'HC1'? is not in the catalogue; allowed are HC101*"),
-        ("httpconc_host = moon", "*host='moon' is not known; allowed are 'thread', 'loop'"),
+        ("httpconc_host = moon", "*host='moon' is not known; allowed are 'thread', 'loop', 'process'"),
     ],
 )
 def test_ini_option_that_makes_no_sense_is_refused(run, ini, message):

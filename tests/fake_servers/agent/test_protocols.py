@@ -126,7 +126,7 @@ def test_question_that_is_none_is_answered_422(server, post, body, says):
     response = post(CHAT, data=body)
     assert response.status_code == 422
     assert says in response.json()["detail"][0]["msg"]
-    assert (server.ledger.executions(), server.sessions.active) == (0, 0)
+    assert (server.ledger.executions(), server.active_sessions) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def settled(server):
     """Wait until no request runs, and no session is open."""
     server.ledger.wait_until(lambda ledger: ledger.count() and not ledger.in_flight)
     deadline = time.monotonic() + 5
-    while server.active_requests or server.sessions.active:  # the exchange may be over a moment sooner than its task
+    while server.active_requests or server.active_sessions:  # the exchange may be over a moment sooner than its task
         assert time.monotonic() < deadline, "a slot is still taken"
         time.sleep(0.001)
 
@@ -157,5 +157,5 @@ def test_reset_and_restart_free_what_ran_and_what_waited(connect):
             connect(server).post(*CHAT)
             server.ledger.wait_until(lambda ledger, number=number: ledger.in_flight == number + 1)
         again()
-        assert (server.active_requests, server.sessions.active) == (0, 0)
+        assert (server.active_requests, server.active_sessions) == (0, 0)
     server.stop()
