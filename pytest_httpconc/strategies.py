@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
@@ -44,6 +45,7 @@ __all__ = ["Drawn", "drawn", "faults", "injections", "latencies", "scenario"]
 _DEFAULT_KINDS: Final = (Status, Disconnect, Reset, Stall, WrongLength, Malformed, HalfClose, Dribble, Throttle, Refuse)
 _STATUSES: Final = (503, 500, 429, 404)
 _MOMENTS: Final = tuple(moment for moment in Moment if moment is not Moment.RESPONSE)
+_MOST_AFTER: Final = 2
 _LONGEST_HEAD: Final = 400  # bytes, about as many as an answer has
 
 
@@ -113,19 +115,28 @@ def injections(
         Injection(on=place, latency=latency.fixed(0))  # says what is wrong with a pattern
     if not places:
         raise ScenarioError("on=[] means no request; give at least one pattern, as in on='POST /orders'")
-    when = {"on": st.sampled_from(places), "after": st.integers(0, 2), "times": st.integers(1, max_times)}
-    faulty = st.builds(_injection_of, faults(*kinds, seconds_up_to=latency_up_to or 0.02), **when)
-    if not latency_up_to:
-        return faulty
-    return faulty | st.builds(Injection, latency=latencies(latency_up_to), **when)
+    # One choice for all three: hypothesis deletes what takes no more than five, and so a whole injection.
+    when = st.sampled_from(sorted(product(places, range(_MOST_AFTER + 1), range(1, max_times + 1)), key=_simplicity))
+    what: SearchStrategy[Fault | Latency] = faults(*kinds, seconds_up_to=latency_up_to or 0.02)
+    if latency_up_to:
+        what = what | latencies(latency_up_to)
+    return st.builds(_injection_of, what, when)
 
 
-def _injection_of(fault: Fault, on: str, after: int, times: int) -> Injection:
-    """An injection of a fault, with what can apply to it."""
-    if isinstance(fault, AtListener):
-        return Injection(fault=fault, after=after)
-    on = "*" if Injection(fault=fault).meets_connections else on
-    return Injection(on=on, fault=fault, after=after, times=times)
+def _simplicity(when: tuple[str, int, int]) -> int:
+    _, after, times = when
+    return after + times
+
+
+def _injection_of(what: Fault | Latency, when: tuple[str, int, int]) -> Injection:
+    """An injection of a fault or a latency, with what can apply to it."""
+    on, after, times = when
+    if not isinstance(what, Fault):
+        return Injection(on=on, latency=what, after=after, times=times)
+    if isinstance(what, AtListener):
+        return Injection(fault=what, after=after)
+    on = "*" if Injection(fault=what).meets_connections else on
+    return Injection(on=on, fault=what, after=after, times=times)
 
 
 def faults(*kinds: type[Fault] | Fault, seconds_up_to: float = 0.02) -> SearchStrategy[Fault]:

@@ -142,11 +142,12 @@ def test_what_was_drawn_last_is_remembered_alone():
 STORM = """
     import requests
     from fake_servers import FakeServer, Response
+    from fake_servers.faults import Disconnect, Status
     from hypothesis import Phase, given, settings
     from pytest_httpconc.strategies import scenario
 
-    @settings(deadline=None, database=None, derandomize=True, max_examples=60, phases=[Phase.generate, Phase.shrink])
-    @given(scenario(on="POST /orders"))
+    @settings(deadline=None, database=None, derandomize=True, max_examples=300, phases=[Phase.generate, Phase.shrink])
+    @given(scenario(on="POST /orders", kinds=[Disconnect, Status]))
     def test_order(storm):
         with FakeServer(scenario=storm) as server:
             server.route("POST /orders")(lambda request: Response(status=201))

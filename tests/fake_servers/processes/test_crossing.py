@@ -65,10 +65,6 @@ def test_where_nothing_crosses_it_is_an_ordinary_method_and_property():
     server.add(1)
     assert (server.count, server.is_elsewhere) == (2, False)
     assert Asked.names(Counting) == {"count", "listener_acted", "unmatched"}
-        2,
-        False,
-        {"count", "listener_acted", "unmatched"},
-    )
 
 
 def test_class_of_a_test_module_is_the_same_when_it_comes_back():
