@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pytest_httpconc.bench.stats import FLOOR, Count, Ratio, floor_ratio, paired_ratio, percentile
 
-__all__ = ["COUNTS", "Comparison", "Figures", "Measurement", "Round", "beside", "cpu_ratio"]
+__all__ = ["COUNTS", "Comparison", "Figures", "Measurement", "Round", "Seen", "beside", "cpu_ratio"]
 
 #: The counts of a round, by their names in a baseline.
 COUNTS: Final = ("requests", "executions", "resends", "connections", "opened", "peak_in_flight")
@@ -16,14 +16,10 @@ _LEAST_CPU: Final = 1e-7  # seconds: below a clock's resolution, a ratio needs s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """What one round of calls did and took.
+class Seen:
+    """What a server saw of one round of calls.
 
     Args:
-        seconds: from the first call's begin to the last one's end, on the loop's clock for calls in a loop.
-        durations: of each call, in seconds.
-        cpu: seconds of CPU of the client's process, less what serving took in the same process.
-        memory: the most bytes that the client's process held in memory.
         requests: that arrived.
         executions: of handlers.
         resends: requests that were sent again after one that failed.
@@ -34,10 +30,6 @@ class Round:
         makespan: seconds from the first request received to the last response finished.
     """
 
-    seconds: float
-    durations: tuple[float, ...]
-    cpu: float = 0.0
-    memory: int = 0
     requests: int
     executions: int
     resends: int = 0
@@ -46,6 +38,23 @@ class Round:
     peak_in_flight: int
     service_time: float = 0.0
     makespan: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round(Seen):
+    """What one round of calls did and took; what it did, as `Seen` has it.
+
+    Args:
+        seconds: from the first call's begin to the last one's end, on the loop's clock for calls in a loop.
+        durations: of each call, in seconds.
+        cpu: seconds of CPU of the client's process, less what serving took in the same process.
+        memory: the most bytes that the client's process held in memory.
+    """
+
+    seconds: float
+    durations: tuple[float, ...]
+    cpu: float = 0.0
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

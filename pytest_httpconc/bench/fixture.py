@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_httpconc.bench.plugin import RESULTS, gate_of
+from pytest_httpconc.bench.plugin import HARNESS, RESULTS, gate_of
+from pytest_httpconc.bench.progress import Ticker
 
 if TYPE_CHECKING:
     from pytest_httpconc.bench.figures import Round
+    from pytest_httpconc.bench.gate import Gate
     from pytest_httpconc.bench.harness import HttpconcBenchmark
     from pytest_httpconc.bench.results import Result
-
-_PAUSE: Final = 10.0  # seconds between two lines of progress
 
 
 @pytest.fixture
@@ -26,6 +27,11 @@ def httpconc_benchmark(request: pytest.FixtureRequest, benchmark: Any) -> Iterat
         pytest.fail("httpconc_benchmark needs scipy; install it by pip install 'pytest-httpconc[bench]'", pytrace=False)
     from pytest_httpconc.bench.harness import HttpconcBenchmark
 
+    harness = request.config.stash.get(HARNESS, None)
+    if harness is not None:
+        with closing(harness(request.node.nodeid)) as elsewhere:
+            yield elsewhere
+        return
     gate = gate_of(request.config)
     results: list[Result] = []
     request.node.stash[RESULTS] = results
@@ -36,18 +42,29 @@ def httpconc_benchmark(request: pytest.FixtureRequest, benchmark: Any) -> Iterat
         results.append(result)
         request.node.user_properties.extend(properties(result))
         benchmark.extra_info.setdefault("httpconc", []).append(result.as_dict())
+        _report(request.node, result, gate)
         if len(results) == 1:
             _show(benchmark, [one.seconds for one in rounds])
 
-    harness = HttpconcBenchmark(
-        request.node.nodeid,
-        depth=gate.depth,
-        judge=gate.judge,
-        record=record,
-        progress=_progress(request),
-    )
-    yield harness
-    harness.close()
+    with (
+        Ticker(_saying(request)) as ticker,
+        closing(
+            HttpconcBenchmark(
+                request.node.nodeid, depth=gate.depth, judge=gate.judge, record=record, progress=ticker.tell
+            )
+        ) as here,
+    ):
+        yield here
+
+
+def _report(item: pytest.Item, result: Result, gate: Gate) -> None:
+    """Hand the figures to the report of the run, if one was asked for."""
+    reporting = sys.modules.get("pytest_httpconc.reporting")
+    if reporting is not None:
+        from pytest_httpconc.bench.showing import figures_of
+
+        stored = None if gate.judge is None else gate.entries().get(result.name)
+        reporting.show_figures(item, figures_of(result, stored))
 
 
 def _show(benchmark: Any, seconds: list[float]) -> None:
@@ -57,21 +74,15 @@ def _show(benchmark: Any, seconds: list[float]) -> None:
         benchmark.stats.stats.data[:] = seconds
 
 
-def _progress(
-    request: pytest.FixtureRequest, clock: Callable[[], float] = time.monotonic
-) -> Callable[[int, int], None]:
-    """A line on the terminal now and then, under -q none."""
+def _saying(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Writes a line on the terminal, under -q none."""
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
     capture: Any = request.config.pluginmanager.get_plugin("capturemanager")
-    last = clock()
 
-    def tell(done: int, most: int) -> None:
-        nonlocal last
-        if terminal is None or terminal.verbosity < 0 or clock() - last < _PAUSE:
-            return
-        last = clock()
-        with capture.global_and_fixture_disabled():
-            terminal.ensure_newline()
-            terminal.write_line(f"{request.node.nodeid}: {done} rounds of at most {most}")
+    def say(line: str) -> None:
+        if terminal is not None and terminal.verbosity >= 0:
+            with capture.global_and_fixture_disabled():
+                terminal.ensure_newline()
+                terminal.write_line(f"{request.node.nodeid}: {line}")
 
-    return tell
+    return say

@@ -49,6 +49,11 @@ class Gate:
         """What compares with the baseline; None where nothing is judged."""
         return self._judge if self.judges and not self.updates else None
 
+    @property
+    def has_baseline(self) -> bool:
+        """Whether there is to be one, or it is to be made."""
+        return self.judges or self.updates
+
     def entries(self) -> dict[str, Entry]:
         """The baseline; an empty one where it is to be made.
 

@@ -9,9 +9,9 @@ from typing import Final, Protocol, TypeAlias
 from pytest_httpconc.bench.figures import Figures, Measurement, beside, cpu_ratio
 from pytest_httpconc.bench.orders import Depth
 from pytest_httpconc.bench.runner import Progress, Rounds, Turns
-from pytest_httpconc.bench.verdicts import JUDGED_RATIOS, Judgement, Verdict, overall
+from pytest_httpconc.bench.verdicts import UNCERTAIN, Judgement, Verdict, overall
 
-__all__ = ["Judge", "Measuring"]
+__all__ = ["HasPeak", "Judge", "Measuring"]
 
 #: Compares a measurement with what is known of the benchmark of this name.
 Judge: TypeAlias = "Callable[[str, Measurement], tuple[Judgement, ...]]"
@@ -87,7 +87,7 @@ class Measuring:
     def _is_enough(self, rounds: Rounds) -> bool:
         measured = self.measured(rounds)
         judgements = self.judged(measured)
-        if any(j.verdict is Verdict.WORSE and j.figure not in JUDGED_RATIOS for j in judgements):
+        if any(j.verdict is Verdict.WORSE and j.figure not in UNCERTAIN for j in judgements):
             return True  # counts don't change their mind
         if len(rounds[0]) < self._depth.usual and not measured.settled:
             return False

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 GATE = pytest.StashKey["Gate"]()
 RESULTS = pytest.StashKey[list[Any]]()
+#: What makes the fixture's harness of a test's name, where another process says when; see `revisions.worker`.
+HARNESS = pytest.StashKey[Any]()
 _FIXTURES = frozenset({"benchmark", "httpconc_benchmark"})
 _ATTRIBUTE = "httpconc_benchmarks"
 _MISSING = object()
@@ -98,6 +100,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     config = session.config
     distributed = config.getoption("dist", "no") != "no"
     if not config.getoption("httpconc_gate") or config.option.collectonly or not (session.items or distributed):
+        return
+    if not gate_of(config).has_baseline:
         return
     from pytest_httpconc.bench.baseline import BaselineError
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from pytest_httpconc.bench.figures import Round
 from pytest_httpconc.bench.sides import LoopSide, RunsRounds
 
-__all__ = ["Progress", "Rounds", "Rules", "Turns", "run_in_turns", "run_in_turns_in_loop"]
+__all__ = ["Progress", "Rounds", "Rules", "TakesTurns", "Turns", "run_in_turns", "run_in_turns_in_loop"]
 
 #: What was measured so far: the rounds of each side, in the order of the sides.
 Rounds: TypeAlias = "list[list[Round]]"
@@ -34,10 +34,18 @@ class Rules:
     budget: float = float("inf")
 
 
-class Turns:
-    """Whose round is next, by the side's number, in alternating order, until it is enough.
+class TakesTurns(Protocol):
+    """Whose round is next, by the side's number; who iterates over it runs the round, and puts it into ``rounds``."""
 
-    It runs nothing itself: who iterates over it runs the round, and puts it into ``rounds``.
+    @property
+    def rounds(self) -> Rounds:
+        """What was measured so far."""
+
+    def __iter__(self) -> Iterator[int]: ...
+
+
+class Turns:
+    """Whose round is next, by the side's number, in alternating order, until it is enough; it runs nothing itself.
 
     Args:
         sides: how many there are.
@@ -73,7 +81,7 @@ class Turns:
             yield from sides if done % 2 == 0 else reversed(sides)
 
 
-def run_in_turns(sides: Sequence[RunsRounds], turns: Turns) -> Rounds:
+def run_in_turns(sides: Sequence[RunsRounds], turns: TakesTurns) -> Rounds:
     """Prepare the sides, run their rounds in turns, and close them."""
     with ExitStack() as stack:
         for side in sides:
@@ -84,7 +92,7 @@ def run_in_turns(sides: Sequence[RunsRounds], turns: Turns) -> Rounds:
     return turns.rounds
 
 
-async def run_in_turns_in_loop(sides: Sequence[LoopSide], turns: Turns) -> Rounds:
+async def run_in_turns_in_loop(sides: Sequence[LoopSide], turns: TakesTurns) -> Rounds:
     """As `run_in_turns`, for sides that are awaited."""
     async with AsyncExitStack() as stack:
         for side in sides:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
-from fake_servers.rendezvous import Rendezvous
 from pytest_httpconc.bench.figures import Round
 from pytest_httpconc.bench.meter import Meter
 from pytest_httpconc.bench.rounds import BenchmarkCall, BlockingCalls, CallsInLoop
-from pytest_httpconc.bench.target import GivenTarget
+from pytest_httpconc.bench.target import Census, Target
 
 __all__ = ["AsyncSide", "BlockingSide", "LoopSide", "RunsRounds", "Side", "Work", "call_of", "side_of"]
 
+_T = TypeVar("_T")
 _CENSUSES: Final = 2  # at the most: one that did not get there is repeated once, by a client that has its connections
 
 
@@ -62,40 +62,40 @@ class Work:
     census: bool = False
 
 
-class _Census:
+class _Censuses:
     """The calls of a side held back until as many are in flight as can be: their number is the peak, by no clock."""
 
-    def __init__(self, target: GivenTarget, work: Work) -> None:
+    def __init__(self, target: Target, work: Work) -> None:
         self._target = target
         self._work = work
         self.peak = 0
         self._left = _CENSUSES if work.census else 0
 
-    def begin(self) -> Rendezvous | None:
-        """A rendezvous that the next calls run into; None if there is nothing left to learn."""
+    def begin(self) -> Census | None:
+        """A census that the next calls run into; None if there is nothing left to learn."""
         most = min(self._work.calls, self._work.concurrency)
         if not self._left or self.peak == most:
             return None
         self._left -= 1
         return self._target.begin_census(most)
 
-    def end(self, rendezvous: Rendezvous) -> None:
+    def end(self, census: Census) -> None:
         """The calls are over."""
-        self.peak = max(self.peak, rendezvous.most_together)
+        self.peak = max(self.peak, census.most_together)
 
 
 class _LocalSide:
     """What sides of this process have in common."""
 
-    def __init__(self, work: Work, target: GivenTarget) -> None:
+    def __init__(self, work: Work, target: Target) -> None:
         self._work = work
         self._target = target
-        self._census = _Census(target, work)
+        self._censuses = _Censuses(target, work)
 
     @property
     def peak(self) -> int:
         """The peak in flight that is proved; 0 if none is."""
-        return self._census.peak
+        return self._censuses.peak
 
 
 class BlockingSide(_LocalSide):
@@ -107,22 +107,22 @@ class BlockingSide(_LocalSide):
         target: what the calls go to.
     """
 
-    def __init__(self, call: BenchmarkCall, work: Work, target: GivenTarget) -> None:
+    def __init__(self, call: BenchmarkCall, work: Work, target: Target) -> None:
         super().__init__(work, target)
         self._calls = BlockingCalls(call, work.concurrency)
 
     def prepare(self) -> None:
         self._calls.open()
-        while (rendezvous := self._census.begin()) is not None:
-            self._calls.run(self._work.calls, self._target.server.url)
-            self._census.end(rendezvous)
+        while (census := self._censuses.begin()) is not None:
+            self._calls.run(self._work.calls, self._target.url)
+            self._censuses.end(census)
         self._target.begin_round()
-        self._calls.run(self._work.warm_up, self._target.server.url)
+        self._calls.run(self._work.warm_up, self._target.url)
 
     def run_round(self) -> Round:
         self._target.begin_round()
-        meter = Meter(self._target.server)
-        return meter.read(self._calls.run(self._work.calls, self._target.server.url))
+        meter = Meter(self._target.tally())
+        return meter.read(self._calls.run(self._work.calls, self._target.url))
 
     def close(self) -> None:
         self._calls.close()
@@ -137,28 +137,65 @@ class LoopSide(_LocalSide):
         target: what the calls go to.
     """
 
-    def __init__(self, call: BenchmarkCall, work: Work, target: GivenTarget) -> None:
+    def __init__(self, call: BenchmarkCall, work: Work, target: Target) -> None:
         super().__init__(work, target)
         self._calls = CallsInLoop(call, work.concurrency)
 
     async def prepare(self) -> None:
         """As `RunsRounds` has it."""
         await self._calls.open()
-        while (rendezvous := self._census.begin()) is not None:
-            await self._calls.run(self._work.calls, self._target.server.url)
-            self._census.end(rendezvous)
+        while (census := self._censuses.begin()) is not None:
+            await self._calls.run(self._work.calls, self._target.url)
+            self._censuses.end(census)
         self._target.begin_round()
-        await self._calls.run(self._work.warm_up, self._target.server.url)
+        await self._calls.run(self._work.warm_up, self._target.url)
 
     async def run_round(self) -> Round:
         """As `RunsRounds` has it."""
         self._target.begin_round()
-        meter = Meter(self._target.server, asyncio.get_running_loop().time)
-        return meter.read(await self._calls.run(self._work.calls, self._target.server.url))
+        meter = Meter(self._target.tally(), asyncio.get_running_loop().time)
+        return meter.read(await self._calls.run(self._work.calls, self._target.url))
 
     async def close(self) -> None:
         """As `RunsRounds` has it."""
         await self._calls.close()
+
+
+class _OneTask:
+    """A loop in which one coroutine after the other runs in the same task, and so in the same context.
+
+    A client may keep itself in a context variable, where its calls look for it.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._steps: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    def run(self, step: Callable[[], Awaitable[_T]]) -> _T:
+        """Await one more; what it raises is raised."""
+        if self._task is None or self._task.done():
+            self._task = self._loop.create_task(self._take_steps())
+        done: asyncio.Future[_T] = self._loop.create_future()
+        self._steps.put_nowait((step, done))
+        return self._loop.run_until_complete(done)
+
+    async def _take_steps(self) -> None:
+        while True:
+            step, done = await self._steps.get()
+            try:
+                done.set_result(await step())
+            except Exception as error:  # noqa: BLE001 -- it is raised where the step was asked for
+                done.set_exception(error)
+
+    def close(self) -> None:
+        """End the task, and what else belongs to the loop."""
+        with contextlib.closing(self._loop):
+            if self._task is not None:
+                self._task.cancel()
+                self._loop.run_until_complete(asyncio.wait([self._task]))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
 
 
 class AsyncSide:
@@ -170,7 +207,7 @@ class AsyncSide:
 
     def __init__(self, side: LoopSide) -> None:
         self._side = side
-        self._loop = asyncio.new_event_loop()
+        self._loop = _OneTask()
 
     @property
     def peak(self) -> int:
@@ -178,19 +215,17 @@ class AsyncSide:
         return self._side.peak
 
     def prepare(self) -> None:
-        self._loop.run_until_complete(self._side.prepare())
+        self._loop.run(self._side.prepare)
 
     def run_round(self) -> Round:
-        return self._loop.run_until_complete(self._side.run_round())
+        return self._loop.run(self._side.run_round)
 
     def close(self) -> None:
         with contextlib.closing(self._loop):
-            self._loop.run_until_complete(self._side.close())
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.run(self._side.close)
 
 
-def side_of(given: Side | Callable[..., Any], work: Work, target: GivenTarget) -> BlockingSide | AsyncSide:
+def side_of(given: Side | Callable[..., Any], work: Work, target: Target) -> BlockingSide | AsyncSide:
     """A side from what a user gave: a function of one call, or a `Side`.
 
     Raises:

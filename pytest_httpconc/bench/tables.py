@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pytest_httpconc.bench.results import Result
+from pytest_httpconc.bench.verdicts import Verdict
 
 __all__ = ["as_markdown", "as_text", "describe", "notes"]
 
@@ -65,7 +66,8 @@ def as_markdown(results: Sequence[Result]) -> str:
 
 def notes(results: Sequence[Result]) -> list[str]:
     """What a person is to read, a sentence each."""
-    found = [f"{r.name}: {r.verdict}: {sentence}" for r in results for sentence in r.sentences]
+    judged = [(r.name, judgement) for r in results for judgement in r.judgements]
+    found = [f"{name}: {j.verdict}: {j.sentence}" for name, j in judged if j.verdict is not Verdict.FINE]
     found += [
         f"{r.name}: its intervals were still wide after {r.candidate['rounds']} rounds"
         for r in results

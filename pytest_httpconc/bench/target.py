@@ -3,28 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from fake_servers import FakeServer, Request, Response, Scenario
 from fake_servers.latency import Latency
-from fake_servers.rendezvous import Rendezvous
 from fake_servers.server import HostKind
+from pytest_httpconc.bench.meter import LedgerTally, Tally
 
-__all__ = ["GivenTarget", "OwnTarget", "make_server"]
+__all__ = ["Census", "GivenTarget", "OwnTarget", "Target", "make_server"]
 
 _ANSWER: Final[Mapping[str, bool]] = {"ok": True}
 _GIVE_UP: Final = 1.0  # seconds: a client that never gets there waits so long, once a census
 
 
-def make_server(host: HostKind = "thread") -> FakeServer:
-    """A server that answers every method and path with 200 and a small JSON; not started."""
+def make_server(host: HostKind = "process") -> FakeServer:
+    """A server that answers every method and path with 200 and a small JSON; not started.
+
+    In a process of its own, so that what it costs is not counted as its client's.
+    """
     server = FakeServer(host=host)
-
-    @server.route("*")
-    def answer(request: Request) -> Response:
-        return Response.json(_ANSWER)
-
+    server.route("*")(_answer)
     return server
+
+
+def _answer(request: Request) -> Response:
+    return Response.json(_ANSWER)
+
+
+class Census(Protocol):
+    """Answers that are kept back until enough of them wait together; a `Rendezvous` is one."""
+
+    @property
+    def most_together(self) -> int:
+        """How many were in flight together."""
+
+
+class Target(Protocol):
+    """What a side needs of the server that its calls go to, wherever that is."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+
+    def begin_round(self) -> None:
+        """Have the next calls meet what every round meets."""
+
+    def begin_census(self, concurrency: int) -> Census | None:
+        """Keep answers back until ``concurrency`` of them wait together; None where that can't be."""
+
+    def tally(self) -> Tally:
+        """Count what is seen from now on."""
 
 
 class GivenTarget:
@@ -37,12 +65,19 @@ class GivenTarget:
     def __init__(self, server: FakeServer) -> None:
         self.server = server
 
+    @property
+    def url(self) -> str:
+        return self.server.url
+
     def begin_round(self) -> None:
         """Nothing is to be done."""
 
-    def begin_census(self, concurrency: int) -> Rendezvous | None:
+    def begin_census(self, concurrency: int) -> Census | None:
         """None: what it answers, and when, is its own business."""
         return None
+
+    def tally(self) -> Tally:
+        return LedgerTally(self.server)
 
 
 class OwnTarget(GivenTarget):
@@ -64,7 +99,7 @@ class OwnTarget(GivenTarget):
         self.server.delay(self._latency)
         self._inject()
 
-    def begin_census(self, concurrency: int) -> Rendezvous | None:
+    def begin_census(self, concurrency: int) -> Census | None:
         """Keep answers back until ``concurrency`` of them wait together: then the peak is proved, by no clock."""
         self.server.reset()
         self._inject()

@@ -8,15 +8,29 @@ from typing import Final
 
 from fake_servers.words import Word
 from pytest_httpconc.bench.baseline import Entry, Interval
-from pytest_httpconc.bench.figures import Figures, Measurement
+from pytest_httpconc.bench.figures import Comparison, Figures, Measurement
 from pytest_httpconc.bench.stats import Count, Ratio
 
-__all__ = ["JUDGED_RATIOS", "Judgement", "Regression", "Verdict", "judge", "judge_ratio", "overall"]
+__all__ = [
+    "JUDGED_RATIOS",
+    "UNCERTAIN",
+    "Judgement",
+    "Regression",
+    "Verdict",
+    "judge",
+    "judge_beside",
+    "judge_ratio",
+    "overall",
+]
 
 #: What a ratio must be worse by to matter, as a factor: CPU is the client's alone; time is the machine's as well.
 _MARGINS: Final = {"relative_cpu": 1.14, "speedup": 2.0}
 #: The ratios that are judged.
 JUDGED_RATIOS: Final = tuple(_MARGINS)
+#: The same for two revisions whose rounds took turns: their noise is one, so that less time matters.
+_MARGINS_BESIDE: Final = {"cpu": 1.14, "seconds": 1.25}
+#: The figures that more rounds can make clearer.
+UNCERTAIN: Final = frozenset({*_MARGINS, *_MARGINS_BESIDE})
 #: What depends on which call is quicker: it is judged by what a round typically shows.
 _BY_CHANCE: Final = frozenset({"connections", "opened"})
 _SENTENCES: Final = {
@@ -80,6 +94,32 @@ def judge(measured: Measurement, stored: Entry | None) -> tuple[Judgement, ...]:
         )
         return (Judgement("benchmark", Verdict.NEW, sentence),)
     return (*_judge_counts(side, stored), *_judge_time(side, stored), *_judge_ratios(measured, stored))
+
+
+def judge_beside(measured: Comparison, label: str) -> tuple[Judgement, ...]:
+    """Every figure of one revision beside another's, whose rounds took turns with its own.
+
+    Args:
+        measured: the later revision's, beside the earlier one's.
+        label: of the earlier one.
+    """
+    side, stored = measured.candidate, Entry.of(Measurement(candidate=measured.baseline), ())
+    return (*_judge_counts(side, stored), *_judge_time(side, stored), *_judge_revisions(measured, label))
+
+
+def _judge_revisions(measured: Comparison, label: str) -> Iterator[Judgement]:
+    if measured.candidate.virtual_seconds is not None:
+        return
+    longer = _turned(Interval(measured.speedup.low, measured.speedup, measured.speedup.high))
+    cpu = Interval(measured.cpu.low, measured.cpu, measured.cpu.high)
+    same = Interval(1.0, 1.0, 1.0)
+    for name, now, what in (("cpu", cpu, "of the client's CPU"), ("seconds", longer, "time")):
+        change = (now.value - 1) * 100
+        sentence = (
+            f"a call now takes {abs(change):.0f} % {'more' if change >= 0 else 'less'} {what} than in {label} "
+            f"({now.low:.2f} to {now.high:.2f} times)"
+        )
+        yield Judgement(name, judge_ratio(now, same, _MARGINS_BESIDE[name]), sentence)
 
 
 def overall(judgements: tuple[Judgement, ...]) -> Verdict:

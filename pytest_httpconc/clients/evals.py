@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, TypedDict
 from weakref import WeakKeyDictionary, ref
 
@@ -68,7 +69,7 @@ class Limits:
 
 
 class _SharedSession:
-    """A pooled session that is open while somebody uses it."""
+    """A pooled session that is open while somebody is inside."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -80,19 +81,19 @@ class _SharedSession:
         """Whether it was made in this loop, the only one that it can be used in."""
         return self._loop() is loop
 
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[aiohttp.ClientSession]:
+    async def __aenter__(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = _open_session(self._limits)
         self._users += 1
-        session = self._session
-        try:
-            yield session
-        finally:
-            self._users -= 1
-            if not self._users:
-                self._session = None
-                await session.close()
+        return self._session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._users -= 1
+        if not self._users and self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
 
 
 _run: ContextVar[_SharedSession | None] = ContextVar("_run", default=None)
@@ -122,7 +123,7 @@ async def evaluation_run(*, agents: int = 1, limits: Limits | None = None) -> As
     shared = _SharedSession(limits or Limits.of(agents))
     token = _run.set(shared)
     try:
-        async with shared.use():
+        async with shared:
             yield
     finally:
         _run.reset(token)
@@ -194,7 +195,7 @@ async def evaluate_in_batches(
         raise ValueError(f"batch_size is {batch_size!r}; it must be a whole number from 1 up, such as {BATCH_SIZE}")
     waiting = list(calls)
     results: list[tuple[float, float] | BaseException] = []
-    async with _shared().use():
+    async with _shared():
         for start in range(0, len(waiting), batch_size):
             batch = (evaluate(**call) for call in waiting[start : start + batch_size])
             results += await asyncio.gather(*batch, return_exceptions=True)
@@ -203,7 +204,7 @@ async def evaluate_in_batches(
 
 async def _post(url: str, body: object) -> tuple[int, bytes]:
     """Send one request through the shared session, and read its response to the end."""
-    async with _shared().use() as session, session.post(url, json=body, allow_redirects=False) as response:
+    async with _shared() as session, session.post(url, json=body, allow_redirects=False) as response:
         return response.status, await response.read()
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 import time
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 import aiohttp
 import pytest
@@ -52,6 +54,26 @@ async def fetch_anew(url):
 
 async def fetch_blocking(url):
     get_anew(url)
+
+
+current = ContextVar("current")
+
+
+@asynccontextmanager
+async def in_context():
+    async with aiohttp.ClientSession() as session:
+        token = current.set(session)
+        yield
+        current.reset(token)
+
+
+async def fetch_by_context(client, url):
+    await fetch(current.get(), url)
+
+
+def test_calls_see_the_context_of_their_client(bench):
+    result = bench.run(Side(fetch_by_context, in_context), calls=4, concurrency=2)
+    assert result.candidate.connections <= 2
 
 
 def test_pool_beside_a_session_for_each_call(bench):

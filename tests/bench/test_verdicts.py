@@ -5,8 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from pytest_httpconc.bench.baseline import Entry, Interval
+from pytest_httpconc.bench.figures import Figures, Measurement, beside
 from pytest_httpconc.bench.stats import Ratio
-from pytest_httpconc.bench.verdicts import JUDGED_RATIOS, Regression, Verdict, judge, judge_ratio, overall
+from pytest_httpconc.bench.verdicts import JUDGED_RATIOS, Regression, Verdict, judge, judge_beside, judge_ratio, overall
 
 COUNTS = {"requests": 10, "executions": 10, "resends": 0, "connections": 2, "opened": 0, "peak_in_flight": 2}
 
@@ -132,3 +133,48 @@ def test_a_benchmark_is_as_bad_as_its_worst_figure(measured):
     found = judge(measured(connections=5), entry())
     assert overall(found) is Verdict.WORSE
     assert overall(found[1:]) is Verdict.FINE
+
+
+@pytest.fixture
+def beside_base(a_round):
+    """Judge a revision's rounds beside another's, which were like `a_round`."""
+
+    def judge_rounds(*, virtual=False, **changes):
+        noise = [1 + number / 1000 for number in range(15)]
+
+        def rounds(changed):
+            usual = {"seconds": 0.1, "cpu": 0.001, **changed}
+            return [a_round(**{**usual, "seconds": usual["seconds"] * n, "cpu": usual["cpu"] * n}) for n in noise]
+
+        later, earlier = rounds(changes), rounds({})
+        figures = [Figures.of(some, concurrency=2, peak=2, virtual=virtual) for some in (later, earlier)]
+        compared = beside(Measurement(candidate=figures[0]), figures[1], candidate_rounds=later, rounds=earlier)
+        return {j.figure: j for j in judge_beside(compared, "main") if j.verdict is not Verdict.FINE}
+
+    return judge_rounds
+
+
+def test_revision_that_does_the_same_is_not_worse(beside_base):
+    assert beside_base() == {}
+    assert beside_base(cpu=0.0011, seconds=0.12) == {}
+    assert beside_base(cpu=0.0005, seconds=0.05) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "figure", "words"),
+    [
+        ({"connections": 3}, "connections", "10 calls now open 3 connections, baseline 2"),
+        ({"cpu": 0.0012}, "cpu", "a call now takes 20 % more of the client's CPU than in main"),
+        ({"seconds": 0.14}, "seconds", "a call now takes 40 % more time than in main"),
+    ],
+)
+def test_revision_that_does_more_is_worse_by_that_alone(beside_base, change, figure, words):
+    (found,) = beside_base(**change).items()
+    assert found[0] == figure
+    assert found[1].verdict is Verdict.WORSE
+    assert found[1].sentence.startswith(words)
+
+
+def test_revisions_on_a_virtual_clock_are_compared_by_their_seconds_exactly(beside_base):
+    assert beside_base(virtual=True, cpu=0.002) == {}
+    assert beside_base(virtual=True, seconds=0.1001).keys() == {"virtual_seconds"}

@@ -1,0 +1,1 @@
+"""Two revisions of a package beside each other: ``httpconc compare``."""
