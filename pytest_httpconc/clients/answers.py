@@ -81,20 +81,25 @@ def checked_body(status: int, headers: Mapping[str, str], content: bytes) -> dic
         APIError: another status, a body that is no JSON object, or one that tells of an error.
     """
     answer = decoded(content)
+    if 200 <= status < 300 and isinstance(answer, dict) and not answer.get("error"):
+        return answer
+    raise _refusal(status, headers, content, answer)
+
+
+def _refusal(status: int, headers: Mapping[str, str], content: bytes, answer: Any) -> LLMError:
+    """What is wrong with a response that is no success."""
     excerpt = content[:200].decode("utf-8", "replace")
     message = f"HTTP {status}: {message_of(answer) or excerpt}"
     if status == 401:
-        raise AuthenticationError(message, status=status)
+        return AuthenticationError(message, status=status)
     retry_after = _seconds(headers.get("Retry-After"))
     if status == 429:
-        raise RateLimitError(message, retry_after, status=status)
+        return RateLimitError(message, retry_after, status=status)
     if not 200 <= status < 300:
-        raise APIError(message, retry_after, status=status)
+        return APIError(message, retry_after, status=status)
     if not isinstance(answer, dict):
-        raise APIError(f"the answer is no JSON object: {excerpt}")
-    if answer.get("error"):
-        raise APIError(message_of(answer) or str(answer["error"]))
-    return answer
+        return APIError(f"the answer is no JSON object: {excerpt}")
+    return APIError(message_of(answer) or str(answer["error"]))
 
 
 def decoded(content: bytes | str) -> Any:
