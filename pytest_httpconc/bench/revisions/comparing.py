@@ -88,7 +88,7 @@ class Comparing:
             if missing:
                 raise NoBenchmarks(f"{head.label} has no {', '.join(missing)}")
             commands = [self._built(tree, repository) for tree in (base, head)]
-            server = stack.enter_context(make_server())
+            server = stack.enter_context(make_server("thread"))  # this process does nothing else meanwhile
             forget_server(server)
             self.say("collecting benchmarks")
             later = stack.enter_context(_running(head, commands[1], server))
