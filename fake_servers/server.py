@@ -310,7 +310,7 @@ class FakeServer(Serving):
         return self._crossing is not None
 
     def __repr__(self) -> str:
-        where = f"at {self.url}" if self._port else "not started"
+        where = f"at {self.url}" if getattr(self, "_port", 0) else "not started"  # its making may have failed
         return f"<{type(self).__name__} {where}>"
 
 

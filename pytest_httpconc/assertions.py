@@ -379,9 +379,10 @@ def _meant(server: FakeServer, on: str) -> None:
     pattern = Pattern.parse(on)
     routes = [Pattern.parse(route) for route in server.routes]
     means_route = any(_overlap(pattern, route) for route in routes if route.path is not None)
-    if not means_route and not server.ledger.count(on) and server.ledger.count():
+    if on != "*" and not means_route and not server.ledger.count(on):
         seen = sorted({e.route for e in server.ledger.exchanges[-1000:]})
-        raise ScenarioError(f"on={on!r} means no request that arrived and no route; there were {', '.join(seen)}")
+        there = ", ".join(seen) if seen else f"none, and the routes are {', '.join(server.routes) or 'none'}"
+        raise ScenarioError(f"on={on!r} means no request that arrived and no route; there were {there}")
 
 
 def _overlap(pattern: Pattern, route: Pattern) -> bool:

@@ -131,7 +131,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     told = config.stash.get(_DESELECTED, {})
-    if not told:
+    if not told or config.getoption("httpconc_gate"):  # where only benchmarks run, it is of no interest
         return
     terminalreporter.section("httpconc: checks that were deselected")
     for contract, reasons in sorted(told.items()):

@@ -165,9 +165,14 @@ def _set_virtual_clock(item: pytest.Item) -> None:
     asynchronous = inspect.iscoroutinefunction(getattr(item, "obj", None))
     if not (asynchronous or _marked(item).virtual_time):
         return  # the ini file means the tests that can have it
-    if not asynchronous or item.config.getoption("asyncio_mode", _MISSING) is _MISSING:
+    if not asynchronous:
         pytest.fail(
             f"virtual_time needs an async test that pytest-asyncio runs, and {item.name} is none", pytrace=False
+        )
+    if item.config.getoption("asyncio_mode", _MISSING) is _MISSING:
+        pytest.fail(
+            "virtual_time needs pytest-asyncio; install it by pip install 'pytest-httpconc[virtual-time]'",
+            pytrace=False,
         )
     if item.config.getoption("looptime", _MISSING) is _MISSING:
         pytest.fail(

@@ -85,6 +85,10 @@ class Order:
                 raise ScenarioError(
                     f"{word}={value!r} is no count; allowed are whole numbers from 1 up, as in {word}=20"
                 )
+        for word, kind, example in (("scenario", Scenario, "Scenario([...])"), ("server", FakeServer, "fake_docker")):
+            value = getattr(self, word)
+            if value is not None and not isinstance(value, kind):
+                raise ScenarioError(f"{word}={value!r} is no {kind.__name__}; give one, as in {word}={example}")
         object.__setattr__(self, "latency", latencies.of(self.latency))
 
     @classmethod

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("httpconc_update_baseline") and not config.getoption("httpconc_gate"):
         raise pytest.UsageError("--httpconc-update-baseline needs --benchmark")
-    if config.getoption("benchmark_storage", _MISSING) is _MISSING:
+    has_fixture = config.getoption("benchmark_storage", _MISSING) is not _MISSING
+    if config.getoption("httpconc_gate") and not (has_fixture and find_spec("scipy")):
+        raise pytest.UsageError(
+            "--benchmark needs pytest-benchmark and scipy; install them by pip install 'pytest-httpconc[bench]'"
+        )
+    if not has_fixture:
         config.addinivalue_line("markers", "benchmark: a test that pytest --benchmark runs")
         config.pluginmanager.import_plugin("pytest_httpconc.bench.no_fixture")
     else:
@@ -117,7 +123,14 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if call.when == "call" and RESULTS in item.stash:
-        setattr(report, _ATTRIBUTE, [result.as_dict() for result in item.stash[RESULTS]])
+        results = item.stash[RESULTS]
+        setattr(report, _ATTRIBUTE, [result.as_dict() for result in results])
+        if report.passed and not results and item.config.getoption("httpconc_gate"):
+            report.outcome = "failed"
+            report.longrepr = (
+                f"{item.name} has httpconc_benchmark, and measured nothing: call its run or compare, and await "
+                "run_in_loop and compare_in_loop"
+            )
     return report
 
 

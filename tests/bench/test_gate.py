@@ -199,3 +199,25 @@ def test_virtual_seconds_are_compared_exactly(gate):
     result = gate(content, *option, source=source, plugins=("asyncio", "looptime_plugin"))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E *Regression: 50 calls now take 150 virtual seconds, baseline 149.5"])
+
+
+def test_benchmark_that_measures_nothing_does_not_pass(gate):
+    source = """
+    def test_nothing(httpconc_benchmark):
+        pass
+
+    async def never_awaited(httpconc_benchmark):
+        await httpconc_benchmark.run_in_loop(lambda url: None)
+
+    def test_forgotten(httpconc_benchmark):
+        never_awaited(httpconc_benchmark).close()
+    """
+    result = gate({"format": 1, "benchmarks": {}}, source=source)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["test_nothing has httpconc_benchmark, and measured nothing: call its run or *"])
+
+
+def test_gate_without_what_it_needs_says_so_in_one_line(run):
+    result = run("def test(): pass", "--benchmark")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --benchmark needs pytest-benchmark and scipy; install them by pip install *"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENT = ("-o", "httpconc_grace=10")  # correct clients wait for nothing, but a busy machine may
+PATIENT = ("-o", "httpconc_grace=3")  # correct clients wait for nothing, but a busy machine may
 FOLDER = Path(__file__).parents[2] / "examples" / "contracts"
 
 

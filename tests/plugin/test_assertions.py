@@ -85,6 +85,11 @@ CHECKS_WITH_ON = [
 
 
 class TestPatternsThatMeanNothing:
+    def test_pattern_of_no_route_is_refused_where_nothing_arrived_at_all(self, httpconc, server):
+        for check, figures in CHECKS_WITH_ON:
+            with pytest.raises(ScenarioError, match="there were none, and the routes are "):
+                getattr(httpconc, check)(server, on="POST /order", **figures)
+
     @pytest.mark.parametrize("on", ["POST /order", "PUT /orders", "GET /orders/**", "POST /orders/*", "POST /jobs/1/2"])
     def test_pattern_of_no_request_and_no_route_is_refused(self, httpconc, server, session, on):
         session.post(server.url + "/orders")

@@ -86,7 +86,7 @@ def test_ini_option_is_the_default(run):
             PLUGINS,
             "*virtual_time needs an async test that pytest-asyncio runs, and test is",
         ),
-        ("async def test(fake_http): pass", (), "*virtual_time needs an async test that pytest-asyncio runs, and test"),
+        ("async def test(fake_http): pass", (), "*virtual_time needs pytest-asyncio; install it by pip install *"),
         (
             "async def test(fake_http): pass",
             PLUGINS[:1],
