@@ -139,4 +139,4 @@ class HoldingEvents:
 
 def _give_up(place: asyncio.Future[int]) -> None:
     if not place.done():
-        place.set_exception(NoSlot())
+        place.set_exception(NoSlot("no slot came free in time"))

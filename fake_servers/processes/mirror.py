@@ -136,12 +136,19 @@ class Mirror:
         entry = side.exchanges.get(row[0])
         if entry is None:
             self._exchanges += 1
-            entry = side.exchanges[row[0]] = ExchangeEntry(side.connections[row[1]], *row[3:7])
+            entry = side.exchanges[row[0]] = ExchangeEntry(self._connection_of(side, row), *row[3:7])
             entry.number, entry.begun_at = self._exchanges, row[2]
             self._recorder.exchanges.append(entry)
         for index, name in _CHANGING_OF_EXCHANGE:
             setattr(entry, name, row[index])
         entry.record = None
+
+    def _connection_of(self, side: _Side, row: Row) -> ConnectionEntry:
+        """Of so many connections that it had been let go before anybody asked, nothing but this is known."""
+        known = side.connections.get(row[1])
+        if known is None:
+            known = side.connections[row[1]] = ConnectionEntry(0, ("", 0), row[2])
+        return known
 
     def _take_the_rest(self, side: _Side, report: Report) -> None:
         side.counts = report.counts

@@ -82,6 +82,11 @@ class Gate:
         return sum(before.get(name) != entry for name, entry in measured.items())
 
     @property
+    def has_regression(self) -> bool:
+        """Whether a benchmark is worse, be it that its test has caught the error."""
+        return any(result.verdict is Verdict.WORSE for result in self.results)
+
+    @property
     def has_unjudged(self) -> bool:
         """Whether a benchmark was not judged that should have been."""
         return not self.allows_new and any(result.verdict is Verdict.NEW for result in self.results)
@@ -90,7 +95,7 @@ class Gate:
     def not_run(self) -> list[str]:
         """The benchmarks of the baseline that did not run."""
         ran = {result.name for result in self.results}
-        return [name for name in self.entries() if name not in ran]
+        return [name for name in self._entries or () if name not in ran]
 
     def _judge(self, name: str, measured: Measurement) -> tuple[Judgement, ...]:
         return judge(measured, self.entries().get(name))

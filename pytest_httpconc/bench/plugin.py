@@ -164,6 +164,8 @@ class Reporting:
             except BaselineError as error:
                 self._said.append(f"httpconc: {error}")
                 session.exitstatus = error.exit_status if passed else session.exitstatus
+        elif gate.has_regression and passed:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         elif gate.has_unjudged and passed:
             session.exitstatus = NOT_JUDGED
         self._write(gate)
@@ -180,7 +182,7 @@ class Reporting:
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         gate = self._config.stash.get(GATE, None)
-        if gate is None or not gate.judges or not gate.results:
+        if gate is None or not gate.judges or not (gate.results or gate.not_run):
             return
         from pytest_httpconc.bench import ci, tables
 

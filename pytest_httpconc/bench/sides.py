@@ -187,6 +187,9 @@ class _OneTask:
                 done.set_result(await step())
             except Exception as error:  # noqa: BLE001 -- it is raised where the step was asked for
                 done.set_exception(error)
+            except BaseException as error:  # noqa: BLE001 -- likewise: pytest.fail, a cancellation; another task goes on
+                done.set_exception(error)
+                return
 
     def close(self) -> None:
         """End the task, and what else belongs to the loop."""

@@ -30,13 +30,21 @@ def by_fingerprint(exchanges: Iterable[Exchange]) -> list[list[Exchange]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def retries(attempts: Sequence[Exchange], has_failed: Callable[[Exchange], bool]) -> list[Retry]:
-    """Each attempt that failed, with the first that began once it had ended; equal calls may go on beside them."""
+def retries(attempts: Sequence[Exchange], has_failed: Callable[[Exchange], bool], *, calls: int = 1) -> list[Retry]:
+    """Each attempt that failed, with the first that began once it had ended; equal calls may go on beside them.
+
+    Args:
+        attempts: in order of their begin.
+        has_failed: says of one that is over whether it failed.
+        calls: how many equal calls are taken to take turns: an attempt is followed by the one so many places later.
+    """
+    places = {e.number: place for place, e in enumerate(attempts)}
     failed = [e for e in attempts if e.ended_at is not None and has_failed(e)]
     found: list[Retry] = []
     later = iter(attempts)
     for first in sorted(failed, key=end_of):
-        again = next((e for e in later if e is not first and e.begun_at >= end_of(first)), None)
+        earliest = places[first.number] + calls
+        again = next((e for e in later if places[e.number] >= earliest and e.begun_at >= end_of(first)), None)
         if again is not None:
             found.append(Retry(first, again))
     return found

@@ -43,12 +43,22 @@ def find_hasty_retries(
         at_most_together: how many retries may begin within 0.1 s of each other; any number when omitted.
     """
     exchanges = [e for e in ledger.matching(on) if e.number > since and e.body_complete]
-    runs = [run for attempts in _by_call(exchanges) for run in _runs(retries(attempts, _was_refused))]
+    runs = [run for attempts in _by_call(exchanges) for run in _runs(_retries(attempts))]
     again = sorted((retry for run in runs for retry in run), key=_begin)
     found = [
         _finding(ledger, run, [*reasons, *_company(again, run)]) for run in runs if (reasons := _reasons(run, at_least))
     ]
     return found + _storms(ledger, again, at_most_together)
+
+
+def _retries(attempts: Sequence[Exchange]) -> list[Retry]:
+    """What was sent again, in the way that is kindest to the client where calls are equal.
+
+    Each call ends with one answer, so as many as were not refused were made, and are taken to take turns. A date in
+    Retry-After is of the wall's clock, and a pause after it is not judged.
+    """
+    calls = sum(not _was_refused(e) for e in attempts)
+    return [r for r in retries(attempts, _was_refused, calls=max(1, calls)) if not _names_a_date(r.failed)]
 
 
 def _was_refused(exchange: Exchange) -> bool:
@@ -100,6 +110,10 @@ def _too_soon(retry: Retry, at_least: float) -> str | None:
 def _retry_after(exchange: Exchange) -> float | None:
     text = exchange.response_headers.get("Retry-After", "").strip()
     return float(text) if text.isascii() and text.isdecimal() else None
+
+
+def _names_a_date(exchange: Exchange) -> bool:
+    return "Retry-After" in exchange.response_headers and _retry_after(exchange) is None
 
 
 def _begin(retry: Retry) -> float:

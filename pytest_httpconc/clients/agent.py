@@ -155,7 +155,7 @@ class LightAgent:
     async def run(self) -> tuple[str, str]:
         """Work on the task until it is submitted, or has taken too many steps: its exit status and its result.
 
-        An error of the model's is no exception, but an exit status.
+        That a model could not be reached, or has refused, is no exception, but an exit status.
         """
         conversation = Conversation(self.instance, self.config)
         try:
@@ -165,7 +165,7 @@ class LightAgent:
                     await self._step(model, conversation)
                     if conversation.submission is not None:
                         return SUBMITTED, conversation.submission
-        except (LLMError, Rejected) as error:
+        except (LLMError, Rejected, OSError, asyncio.TimeoutError) as error:
             return type(error).__name__, str(error)
         return LIMITS_EXCEEDED, ""
 
@@ -180,14 +180,16 @@ class LightAgent:
         return await self._in_thread(self.environment.execute, command)
 
     async def _step(self, model: AnyModel, conversation: Conversation) -> None:
-        query = model.query
-        if inspect.iscoroutinefunction(query):
-            answer = await query(conversation.messages)
-        else:
-            answer = await self._in_thread(query, conversation.messages)
-        command = conversation.take_answer(answer)
+        command = conversation.take_answer(await self._answer(model, conversation))
         if command is not None:
             conversation.take_output(await self.execute(command))
+
+    async def _answer(self, model: AnyModel, conversation: Conversation) -> Any:
+        query = model.query
+        if inspect.iscoroutinefunction(query):
+            return await query(conversation.messages)
+        answer = await self._in_thread(query, conversation.messages)
+        return await answer if inspect.isawaitable(answer) else answer
 
     async def _in_thread(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         return await asyncio.wrap_future(self._threads.submit(function, *args, **kwargs))
@@ -236,7 +238,8 @@ async def run_single_task_with_evaluation_info(
 ) -> TaskResult:
     """One agent's whole life: its container is started, the model works in it, the result evaluated, all cleaned up.
 
-    What goes wrong at the servers or with the model is no exception, but in the result.
+    What goes wrong at the servers, and on the way to the model, is no exception, but in the result; a bug in the
+    model's own code is one.
 
     Args:
         instance: as for `LightAgent`, and so are ``model``, ``config`` and ``docker_server_url``.
@@ -299,6 +302,8 @@ def run_agents(
         ValueError: an argument is out of range.
         RuntimeError: a loop runs in this thread; ``await gather_agents(...)`` there.
     """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("a loop runs in this thread; 'await gather_agents(...)' here")
     tasks = list(instances)
     if how not in ("threads", "gather"):
         raise ValueError(f"how={how!r} is not known; allowed are 'threads' and 'gather'")

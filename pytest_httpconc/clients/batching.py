@@ -91,6 +91,7 @@ class BatchQueue(Generic[_T, _R]):
         self._closed = False
         self._count = 0
         self._begun_at: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._executing: set[_Request[_T, _R]] = set()
         self._succeeded = self._failed = self._cancelled = self._begun = 0
         self._longest_wait = 0.0
@@ -112,7 +113,7 @@ class BatchQueue(Generic[_T, _R]):
     @property
     def statistics(self) -> QueueStatistics:
         """What it has done so far."""
-        elapsed = 0.0 if self._begun_at is None else asyncio.get_running_loop().time() - self._begun_at
+        elapsed = 0.0 if self._begun_at is None or self._loop is None else self._loop.time() - self._begun_at
         return QueueStatistics(
             waiting=len(self._waiting),
             executing=len(self._executing),
@@ -167,7 +168,7 @@ class BatchQueue(Generic[_T, _R]):
         loop = asyncio.get_running_loop()
         now = loop.time()
         if self._begun_at is None:
-            self._begun_at = now
+            self._begun_at, self._loop = now, loop
         self._count += 1
         request: _Request[_T, _R] = _Request(item, _Place(-priority, self._count), loop.create_future(), now)
         insort(self._waiting, request, key=_place)

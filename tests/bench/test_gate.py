@@ -221,3 +221,21 @@ def test_gate_without_what_it_needs_says_so_in_one_line(run):
     result = run("def test(): pass", "--benchmark")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --benchmark needs pytest-benchmark and scipy; install them by pip install *"])
+
+
+def test_regression_that_its_test_has_caught_fails_the_run(gate):
+    source = """
+    import contextlib, requests
+
+    def test_anew(httpconc_benchmark):
+        with contextlib.suppress(AssertionError):
+            httpconc_benchmark.run(lambda url: requests.get(url, timeout=10), calls=5, concurrency=1, latency=0.0)
+    """
+    result = gate(baseline(test_anew=GOOD), source=source)
+    result.assert_outcomes(passed=1)
+    assert result.ret == 1
+
+
+def test_benchmark_of_the_baseline_that_was_skipped_is_told(gate):
+    result = gate(baseline(test_gone=GOOD), source="import pytest\ndef test_gone(benchmark): pytest.skip('later')")
+    result.stdout.fnmatch_lines(["in the baseline, but not run: test_gate.py::test_gone"])

@@ -282,3 +282,18 @@ def test_second_benchmark_of_a_test_needs_a_name(bench):
     with pytest.raises(ScenarioError, match="name="):
         bench.run(get_anew, calls=1, concurrency=1, latency=0.0)
     bench.run(get_anew, calls=1, concurrency=1, latency=0.0, name="again")
+
+
+@pytest.mark.parametrize("give_up", [pytest.fail.Exception("boom"), asyncio.CancelledError("boom")])
+def test_what_is_no_exception_ends_an_async_side_and_does_not_hang_it(bench, give_up):
+    async def call(url):
+        raise give_up
+
+    with pytest.raises(type(give_up)):
+        bench.compare(call, call, calls=2, concurrency=2, latency=0.0)
+
+
+@pytest.mark.parametrize("wrong", [{"server": "http://x"}, {"scenario": "storm"}])
+def test_server_and_scenario_of_another_kind_are_refused(bench, wrong):
+    with pytest.raises(ScenarioError, match="give one, as in"):
+        bench.run(get_anew, **wrong)

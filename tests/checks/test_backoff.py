@@ -134,3 +134,16 @@ class TestStorms:
         findings = found([attempt for call in calls for attempt in call])
         assert len(findings) == 5
         assert {finding.evidence[-1] for finding in findings} == {"5 retries came within 100.0 ms of each other"}
+
+
+def test_equal_calls_that_take_turns_are_told_from_one_that_is_hasty(exchange):
+    refused = {"status": 429, "response_fields": (("retry-after", "1"),)}
+    first = [exchange(n, at=10.0 + n / 100, **refused) for n in range(1, 7)]
+    again = [exchange(e.number + 6, at=e.ended_at + 1.05) for e in first]
+    assert found([*first, *again]) == []
+    hasty = [exchange(e.number + 6, at=e.ended_at + 0.5) for e in first]
+    assert len(found([*first, *hasty])) == 6
+
+
+def test_pause_after_a_date_is_not_judged(attempts):
+    assert found(attempts(0.3, 0.3, 0.3, 0.3, retry_after="Wed, 21 Oct 2026 07:28:00 GMT")) == []

@@ -352,3 +352,25 @@ def test_what_makes_no_sense_is_refused(task, arguments, message):
 def test_other_ways_to_run_agents_are_refused(task, arguments, message):
     with pytest.raises(ValueError, match=message):
         run_agents(instances(1), **{**task, **arguments})
+
+
+class TestModelsOfOnesOwn:
+    def test_whatever_one_raises_is_an_exit_status(self, task):
+        result = run_one(task, model=Scripted(ConnectionError("model down")))
+        assert (result["exit_status"], result["result"]) == ("ConnectionError", "model down")
+
+    def test_plain_function_may_return_what_is_to_be_awaited(self, task):
+        class Returning:
+            def query(self, messages):
+                return AsyncScripted(*WORKER.says).query(messages)
+
+        assert run_one(task, model=Returning())["exit_status"] == "Submitted"
+
+
+@pytest.mark.parametrize("how", ["threads", "gather"])
+def test_agents_are_not_run_blocking_in_a_loop(task, how):
+    async def main():
+        run_agents([], how=how, **task)
+
+    with pytest.raises(RuntimeError, match="await gather_agents"):
+        asyncio.run(main())

@@ -117,7 +117,12 @@ class CircuitBreaker:
             self._leave(era, succeeded=None)
             raise
         except Exception as error:
-            self._leave(era, succeeded=not self._is_failure(error))
+            try:
+                failed = self._is_failure(error)
+            except BaseException:
+                self._leave(era, succeeded=None)
+                raise
+            self._leave(era, succeeded=not failed)
             raise
         except BaseException:
             self._leave(era, succeeded=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random as randomness
+import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -52,7 +53,10 @@ class Exponential(Rule):
         check_number("base", self.base, least=1.0, example=2)
 
     def pause(self, attempt: int) -> float:
-        return float(self.base**attempt)
+        try:
+            return float(self.base**attempt)
+        except OverflowError:
+            return sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -269,3 +269,14 @@ def test_repr_shows_the_state(breaker):
 def test_what_makes_no_sense_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         CircuitBreaker(**arguments)
+
+
+def test_predicate_that_raises_gives_the_place_on_trial_back(clock):
+    def unsure(error):
+        raise LookupError("no such kind")
+
+    breaker = CircuitBreaker(threshold=1, pause=1.0, trials=1, is_failure=unsure, clock=clock)
+    for _ in range(3):
+        with pytest.raises(LookupError), breaker.guard():
+            raise APIError("down")
+    assert breaker.on_trial == 0
