@@ -8,19 +8,21 @@ import pytest
 
 from fake_servers import FakeDockerServer, FakeEvalServer
 
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules that the scripts here share
+from waits import PAUSE
+
 # looptime's plugin asks for the event loop in every test; where none was ever set, asyncio would make one each time.
 asyncio.set_event_loop(None)
-
-sys.path.insert(0, str(Path(__file__).parent))  # for the modules that the scripts here share
 
 
 @pytest.fixture
 def docker():
-    with FakeDockerServer() as server:
+    with FakeDockerServer(host="process") as server:
+        server.delay(PAUSE)
         yield server
 
 
 @pytest.fixture
 def evals():
-    with FakeEvalServer() as server:
+    with FakeEvalServer(host="process") as server:
         yield server

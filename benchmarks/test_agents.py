@@ -27,7 +27,7 @@ def test_agents(httpconc_benchmark, docker, agents, how):
         )
         assert {result["exit_status"] for result in results} == {"Submitted"}
 
-    with FakeEvalServer(duration=EVALUATION, time_scale=TIME_SCALES[agents]) as evals:
+    with FakeEvalServer(host="process", duration=EVALUATION, time_scale=TIME_SCALES[agents]) as evals:
         result = httpconc_benchmark.run(run, calls=1, concurrency=1, latency=0.0, server=evals)
     assert result.candidate.requests == agents
     assert result.candidate.speedup > agents / 3  # one after the other: 1

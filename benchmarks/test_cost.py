@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from waits import PAUSE
 
 from fake_servers import FakeEvalServer, FakeLLMServer
 from pytest_httpconc import Side
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.benchmark
 MOST = 1.05
 MATTERS = 1.14
 MESSAGES = [{"role": "user", "content": "hello"}]
-CALLS = {"calls": 20, "concurrency": 1}
-BESIDE = {"calls": 20, "concurrency": 5}
+CALLS = {"calls": 20, "concurrency": 1, "latency": PAUSE}
+BESIDE = {"calls": 20, "concurrency": 5, "latency": PAUSE}
 
 
 def bare_session():
@@ -61,9 +62,7 @@ def test_commands(httpconc_benchmark, docker):
             assert environment.execute("true")["returncode"] == 0
 
         make = partial(RemoteDockerEnvironment, server_url=docker.url, image="python:3.12")
-        check(
-            httpconc_benchmark.compare(Side(ours, make), Side(bare, bare_session), **CALLS, latency=0.0, server=docker)
-        )
+        check(httpconc_benchmark.compare(Side(ours, make), Side(bare, bare_session), **CALLS, server=docker))
 
 
 def test_evaluations(httpconc_benchmark):
@@ -77,12 +76,9 @@ def test_evaluations(httpconc_benchmark):
         _, speedup = await evaluate("Submitted", "", "abc", "task", "", "", server.url)
         assert speedup > 0
 
-    with FakeEvalServer() as server:
-        check(
-            httpconc_benchmark.compare(
-                Side(ours, evaluation_run), Side(bare, bare_aiohttp), **BESIDE, latency=0.0, server=server
-            )
-        )
+    with FakeEvalServer(host="process") as server:
+        server.delay(PAUSE)
+        check(httpconc_benchmark.compare(Side(ours, evaluation_run), Side(bare, bare_aiohttp), **BESIDE, server=server))
 
 
 def test_completions_by_requests(httpconc_benchmark):
@@ -95,12 +91,11 @@ def test_completions_by_requests(httpconc_benchmark):
     def ours(model):
         assert model.query(MESSAGES).content
 
-    with FakeLLMServer() as server:
+    with FakeLLMServer(host="process") as server:
+        server.delay(PAUSE)
         make = partial(OpenRouterModel, "openai/gpt-4o", api_key="any", base_url=f"{server.url}/api/v1")
         bare_with_key = partial(with_key, bare_session)
-        check(
-            httpconc_benchmark.compare(Side(ours, make), Side(bare, bare_with_key), **CALLS, latency=0.0, server=server)
-        )
+        check(httpconc_benchmark.compare(Side(ours, make), Side(bare, bare_with_key), **CALLS, server=server))
 
 
 def with_key(make):
@@ -119,8 +114,7 @@ def test_completions_by_aiohttp(httpconc_benchmark):
     async def ours(client):
         assert (await client.complete("gpt-4o", MESSAGES)).content
 
-    with FakeLLMServer() as server:
+    with FakeLLMServer(host="process") as server:
+        server.delay(PAUSE)
         make = partial(ChatClient, f"{server.url}/v1")
-        check(
-            httpconc_benchmark.compare(Side(ours, make), Side(bare, bare_aiohttp), **BESIDE, latency=0.0, server=server)
-        )
+        check(httpconc_benchmark.compare(Side(ours, make), Side(bare, bare_aiohttp), **BESIDE, server=server))

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from models import Refused, Worker, instances
+from waits import PAUSE
 
 from fake_servers import FakeDockerServer, FakeEvalServer
 from fake_servers.faults import Disconnect
@@ -25,6 +26,7 @@ from pytest_httpconc.clients.legacy.evals import blocking_evaluate, sessionless_
 pytestmark = [pytest.mark.benchmark, pytest.mark.httpconc(leaks="allow")]
 
 COMMANDS = 10
+CALLS = {"calls": COMMANDS, "concurrency": 1, "latency": PAUSE}
 AGENTS = 5
 SUBMISSION = {
     "exit_status": "Submitted",
@@ -52,7 +54,7 @@ def live(kind, server):
 def test_session_beside_none(httpconc_benchmark, docker):
     kinds = (RemoteDockerEnvironment, PerCallEnvironment)
     result = httpconc_benchmark.compare(
-        *(Side(execute, environment(kind, docker)) for kind in kinds), calls=COMMANDS, concurrency=1, server=docker
+        *(Side(execute, environment(kind, docker)) for kind in kinds), **CALLS, server=docker
     )
     assert (result.candidate.connections, result.baseline.connections) == (1, COMMANDS)
 
@@ -61,7 +63,7 @@ def test_commands_sent_once_beside_three_tries(httpconc_benchmark, docker):
     docker.inject(Disconnect(), on="POST /execute")
     kinds = (RemoteDockerEnvironment, RetryingEnvironment)
     result = httpconc_benchmark.compare(
-        *(Side(execute, environment(kind, docker)) for kind in kinds), calls=COMMANDS, concurrency=1, server=docker
+        *(Side(execute, environment(kind, docker)) for kind in kinds), **CALLS, server=docker
     )
     assert (result.candidate.requests, result.baseline.requests) == (COMMANDS, 3 * COMMANDS)
 
@@ -71,13 +73,13 @@ def test_long_command_beside_a_timeout_of_30_seconds(httpconc_benchmark):
         request_limit = 0.03  # 30 s of the server's
 
     codes = {RemoteDockerEnvironment: set(), Hasty: set()}
-    with FakeDockerServer(time_scale=0.001) as server:
+    with FakeDockerServer(host="process", time_scale=0.001) as server:
         server.delay(60.0, on="POST /execute")
 
         def side(kind):
             return Side(lambda container: codes[kind].add(execute(container)["returncode"]), environment(kind, server))
 
-        httpconc_benchmark.compare(*map(side, codes), calls=3, concurrency=1, latency=0.0, server=server)
+        httpconc_benchmark.compare(*map(side, codes), calls=3, concurrency=1, latency=PAUSE, server=server)
     assert codes == {RemoteDockerEnvironment: {0}, Hasty: {-1}}
 
 
@@ -88,7 +90,7 @@ def test_closed_sessions_beside_kept_ones(httpconc_benchmark, docker):
             partial(live, LeakyEnvironment, docker),
             calls=3,
             concurrency=1,
-            latency=0.0,
+            latency=PAUSE,
             server=docker,
         )
         assert docker.ledger.open_connections == len(LeakyEnvironment.registry) > 0
@@ -111,7 +113,7 @@ def test_pooled_evaluations_beside(httpconc_benchmark, wrong):
 
         return Side(call, run_of_agents)
 
-    with FakeEvalServer(duration=30.0, time_scale=0.001) as server:
+    with FakeEvalServer(host="process", duration=30.0, time_scale=0.001) as server:
         server.script("task", reward=1.0, speedup=2.0)
         result = httpconc_benchmark.compare(
             side(evaluate), side(wrong), calls=2 * AGENTS, concurrency=AGENTS, server=server
@@ -132,14 +134,14 @@ def run_of(agent_class, model, docker, evals):
 
 
 def test_agents_in_one_loop_beside_agents_that_block_it(httpconc_benchmark, evals):
-    with FakeDockerServer(time_scale=0.001) as docker:
+    with FakeDockerServer(host="process", time_scale=0.001) as docker:
         docker.delay(30.0, on="POST /execute")
         result = httpconc_benchmark.compare(
             run_of(LightAgent, Worker(), docker, evals),
             run_of(BlockingAgent, Worker(), docker, evals),
             calls=1,
             concurrency=1,
-            latency=0.0,
+            latency=PAUSE,
             server=docker,
         )
     assert result.speedup > 1
@@ -151,7 +153,7 @@ def test_agents_that_clean_up_beside_agents_that_do_so_after_a_success(httpconc_
         run_of(CarelessAgent, Refused(), docker, evals),
         calls=1,
         concurrency=1,
-        latency=0.0,
+        latency=PAUSE,
         server=docker,
     )
     assert result.candidate.requests == result.baseline.requests
