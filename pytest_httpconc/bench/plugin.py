@@ -58,6 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "--benchmark needs pytest-benchmark and scipy; install them by pip install 'pytest-httpconc[bench]'"
         )
+    path = config.getoption("httpconc_benchmark_json")
+    if path and not (config.invocation_params.dir / path).parent.is_dir():
+        raise pytest.UsageError(f"--httpconc-benchmark-json={path} can't be written: there is no such folder")
     if not has_fixture:
         config.addinivalue_line("markers", "benchmark: a test that pytest --benchmark runs")
         config.pluginmanager.import_plugin("pytest_httpconc.bench.no_fixture")

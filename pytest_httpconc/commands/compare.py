@@ -96,6 +96,9 @@ def run(options: argparse.Namespace) -> int:
         print("httpconc compare: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     _write(compared, options.json)
+    if not compared.has_compared and not compared.is_worse:
+        print(f"httpconc compare: nothing was compared, as {options.base} measured none of it", file=sys.stderr)
+        return 23
     return 1 if compared.is_worse else 0
 
 

@@ -18,7 +18,8 @@ _TOP = """\
 
 Each client met each fault on a server of its own. What is counted was counted by that server, sockets were looked for
 from outside, and an outcome is what the client returned or raised. Nothing was timed: clients that block were told to
-wait 3 s where the fault is silence, and async ones waited for their own timeouts on a virtual clock.
+wait 3 s where the fault is silence, and async ones waited for their own timeouts on a virtual clock. docker-py was
+told which version of the API to speak, and httpx and the SDKs to trust no certificates, as reading those takes long.
 
 This page is made by a command, in an environment with all clients but niquests, whose `urllib3-future` takes the place
 of urllib3, and one with niquests alone:

@@ -239,3 +239,9 @@ def test_regression_that_its_test_has_caught_fails_the_run(gate):
 def test_benchmark_of_the_baseline_that_was_skipped_is_told(gate):
     result = gate(baseline(test_gone=GOOD), source="import pytest\ndef test_gone(benchmark): pytest.skip('later')")
     result.stdout.fnmatch_lines(["in the baseline, but not run: test_gate.py::test_gone"])
+
+
+def test_folder_that_is_not_there_is_told_before_anything_runs(gate):
+    result = gate(baseline(test_pooled=GOOD), "--httpconc-benchmark-json=nowhere/all.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --httpconc-benchmark-json=nowhere/all.json can't be written: *"])

@@ -46,6 +46,11 @@ class Compared:
     project: Path
 
     @property
+    def has_compared(self) -> bool:
+        """Whether a benchmark was measured in both revisions."""
+        return any(result.verdict is not Verdict.NEW for result in self.results)
+
+    @property
     def is_worse(self) -> bool:
         """Whether the later revision should not pass."""
         return bool(self.failures) or any(result.verdict is Verdict.WORSE for result in self.results)
