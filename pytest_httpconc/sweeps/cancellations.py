@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ __all__ = ["Cancellations", "sweep_cancellations"]
 
 _LONGEST_FIRST_CALL: Final = 30.0  # seconds
 _MOST_SLOWDOWN: Final = 20
+_LONGEST_TOGETHER: Final = 0.2  # seconds that calls are kept from taking turns, as on a busy machine they may
 _MOST_POINTS: Final = 10_000
 _SHORTLY: Final = 0.05  # seconds; a pool that outlives the call keeps its connections
 
@@ -175,6 +176,7 @@ class _Sweep:
             async with AsyncExitStack() as stack:
                 client = await stack.enter_async_context(self._caller.entered_in_loop())
                 before = self._books.requests
+                stack.enter_context(self._together(contenders + 1))
                 tasks = [asyncio.ensure_future(self._first(client)) for _ in range(contenders + 1)]
                 done, late = await asyncio.wait(tasks, timeout=_LONGEST_FIRST_CALL)
                 await _cancel(late, self._books.grace)
@@ -187,6 +189,12 @@ class _Sweep:
             await self._books.settle_in_loop(0, _SHORTLY)
             self._outside = max(self._outside, self._books.held)
         self._limit = self._books.grace + _MOST_SLOWDOWN * (loop.time() - began_at)
+
+    def _together(self, calls: int) -> AbstractContextManager[object]:
+        """Have as many calls overlap as the client lets, so that all the connections of its pool are known."""
+        if calls == 1:
+            return nullcontext()
+        return self._books.server.held(until_in_flight=calls, give_up=_LONGEST_TOGETHER)
 
     async def _first(self, client: object) -> None:
         before = self._books.requests
