@@ -141,9 +141,8 @@ def test_concurrency(run_contracts):
         TestSharing=Mine(
             """
             def call(self, client, url, payload):
-                client.last = super().call(client, url, payload)
-                time.sleep(0.02)
-                return client.last
+                before, client.last = getattr(client, "last", None), super().call(client, url, payload)
+                return before or client.last
             """,
             only="reach_their_callers or gets_its_answer",
         ),
