@@ -181,7 +181,8 @@ def _name(code: CodeType) -> str:
 
 
 _STANDARD: Final = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), "<")
-_INSTALLED: Final = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+#: The folders that packages are installed in, be they this environment's, the system's or another's on the path.
+_INSTALLED: Final = ("site-packages", "dist-packages")
 _OWN: Final = tuple(str(Path(file or "").parent) for file in (servers.__file__, __file__))
 
 
@@ -190,7 +191,8 @@ def _package(path: str) -> str | None:
     for own in _OWN:
         if path.startswith(own):
             return Path(own).name
-    for root in _INSTALLED:
-        if path.startswith(root):
-            return Path(path).relative_to(root).parts[0].removesuffix(".py")
+    parts = Path(path).parts
+    for folder in _INSTALLED:
+        if folder in parts[:-1]:
+            return parts[parts.index(folder) + 1].removesuffix(".py")
     return "" if path.startswith(_STANDARD) else None

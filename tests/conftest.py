@@ -1,7 +1,13 @@
 """Shared by all tests."""
 
 import asyncio
+import json
+import os
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 # pytester forgets what a run in this process imported; what is imported here is the same in every such run.
 import aiohttp  # noqa: F401
@@ -32,8 +38,25 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in left_out]
 
 
+@pytest.fixture(scope="session")
+def fork():
+    """Run pytest in a folder, in a process that is forked for it; return its exit status."""
+    command = [sys.executable, Path(__file__).with_name("forkserver.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+
+        def fork(folder, arguments):
+            path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+            environment = {**os.environ, "PYTHONPATH": path}
+            order = {"folder": folder, "arguments": arguments, "environment": environment}
+            print(json.dumps(order), file=server.stdin, flush=True)
+            return int(server.stdout.readline())
+
+        yield fork
+        server.stdin.close()
+
+
 @pytest.fixture
-def run(pytester, monkeypatch):
+def run(pytester, monkeypatch, fork):
     """Run a test file's source in a process of its own: what a client with a bug leaves must reach no other test.
 
     Only our plugin is loaded, and those that are named.
@@ -46,6 +69,12 @@ def run(pytester, monkeypatch):
         for name in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS"):  # on them pytest repeats whole messages in its summary
             monkeypatch.delenv(name, raising=False)
         names = ["pytest_httpconc.plugin", "no:cacheprovider", *plugins]
-        return pytester.runpytest_subprocess(*(part for name in names for part in ("-p", name)), *arguments)
+        named = [part for name in names for part in ("-p", name)]
+        begun_at = time.perf_counter()
+        status = fork(str(pytester.path), [*named, *map(str, arguments)])
+        seconds = time.perf_counter() - begun_at
+        out, err = (pytester.path.joinpath(name).read_text().splitlines() for name in ("stdout", "stderr"))
+        print(*out, *err, sep="\n")  # shown where the outer test fails
+        return pytest.RunResult(status, out, err, seconds)
 
     return run
