@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pytest_httpconc.bench.stats import FLOOR, Count, Ratio, floor_ratio, paired_ratio, percentile
+from pytest_httpconc.bench.stats import FLOOR, Count, Ratio, paired_ratio, percentile, steady_ratio
 
 __all__ = ["COUNTS", "Comparison", "Figures", "Measurement", "Round", "Seen", "beside", "cpu_ratio"]
 
@@ -272,7 +272,7 @@ def beside(
 
 def cpu_ratio(candidate: Sequence[Round], other: Sequence[Round]) -> Ratio:
     """CPU for a call of one side divided by the other's, over paired rounds."""
-    return floor_ratio([_cpu_for_call(one) for one in candidate], [_cpu_for_call(one) for one in other])
+    return steady_ratio([_cpu_for_call(one) for one in candidate], [_cpu_for_call(one) for one in other])
 
 
 def _cpu_for_call(one: Round) -> float:

@@ -91,7 +91,5 @@ class Measuring:
             return True  # counts don't change their mind
         if len(rounds[0]) < self._depth.usual and not measured.settled:
             return False
-        verdict = overall(judgements)
-        if verdict is Verdict.WORSE:
-            return len(rounds[0]) >= 2 * self._depth.usual
-        return verdict is not Verdict.UNSURE
+        # A ratio that is worse is believed after all the rounds that there may be.
+        return overall(judgements) not in {Verdict.UNSURE, Verdict.WORSE}

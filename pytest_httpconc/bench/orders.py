@@ -24,9 +24,8 @@ class Depth:
     """How thoroughly a benchmark is run.
 
     Args:
-        rules: how many rounds; those beyond ``usual`` only while a verdict is inconclusive.
-        usual: how many rounds are measured for narrow intervals; a ratio that is worse is believed after twice as
-            many.
+        rules: how many rounds; those beyond ``usual`` only while a ratio seems to be worse.
+        usual: how many rounds are measured for narrow intervals.
         warms_up: whether a full round comes first; else it is one call.
         census: whether a rendezvous proves the peak in flight.
         reference: whether the reference's rounds take their turns.
@@ -42,9 +41,9 @@ class Depth:
 #: A benchmark that runs as a plain test.
 QUICK: Final = Depth(rules=Rules(), usual=1, warms_up=False, census=False, reference=False)
 #: A benchmark that is judged.
-THOROUGH: Final = Depth(rules=Rules(least=10, most=60, budget=15.0), usual=15)
+THOROUGH: Final = Depth(rules=Rules(least=15, most=120, budget=30.0), usual=20)
 #: A benchmark whose figures become the baseline.
-RECORDING: Final = Depth(rules=Rules(least=60, most=60), usual=60)
+RECORDING: Final = Depth(rules=Rules(least=60, most=120, budget=30.0), usual=120)
 #: A benchmark on a virtual clock: rounds are alike, and a second one shows it.
 VIRTUAL: Final = Depth(rules=Rules(least=2, most=2), usual=2, census=False, reference=False)
 

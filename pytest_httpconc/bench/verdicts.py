@@ -24,11 +24,13 @@ __all__ = [
 ]
 
 #: What a ratio must be worse by to matter, as a factor: CPU is the client's alone; time is the machine's as well.
-_MARGINS: Final = {"relative_cpu": 1.14, "speedup": 2.0}
+_MARGINS: Final = {"relative_cpu": 1.12, "speedup": 2.0}
 #: The ratios that are judged.
 JUDGED_RATIOS: Final = tuple(_MARGINS)
 #: The same for two revisions whose rounds took turns: their noise is one, so that less time matters.
-_MARGINS_BESIDE: Final = {"cpu": 1.14, "seconds": 1.25}
+_MARGINS_BESIDE: Final = {"cpu": 1.12, "seconds": 1.25}
+#: The part of a margin from which more rounds are spent on whether a change matters.
+_PART_THAT_MAY_MATTER: Final = 0.25
 #: The figures that more rounds can make clearer.
 UNCERTAIN: Final = frozenset({*_MARGINS, *_MARGINS_BESIDE})
 #: What depends on which call is quicker: it is judged by what a round typically shows.
@@ -181,7 +183,7 @@ def judge_ratio(now: Interval, then: Interval, margin: float) -> Verdict:
     change = now.value / then.value
     if change >= margin and now.low > then.high:
         return Verdict.WORSE
-    could_matter = now.high / then.value >= margin and change > (1 + margin) / 2
+    could_matter = now.high / then.value >= margin and change > 1 + (margin - 1) * _PART_THAT_MAY_MATTER
     return Verdict.UNSURE if change >= margin or could_matter else Verdict.FINE
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from pytest_httpconc.bench.stats import Count, Ratio, floor_ratio, paired_ratio, percentile
+from pytest_httpconc.bench.stats import Count, Ratio, paired_ratio, percentile, steady_ratio
 
 POSITIVE = some.floats(min_value=0.01, max_value=100)
 
@@ -49,10 +49,20 @@ def test_one_round_can_not_tell_how_certain_it_is():
     assert str(ratio) == "2.00 (one round)"
 
 
-def test_floor_is_not_moved_by_what_disturbs_most_rounds():
-    calm, disturbed = [2.0] * 10, [2.0] * 4 + [5.0] * 6
-    assert floor_ratio(disturbed, [1.0] * 10) == floor_ratio(calm, [1.0] * 10) == 2
-    assert paired_ratio(disturbed, [1.0] * 10) == 5
+def test_steady_ratio_is_not_moved_by_what_disturbs_some_rounds_of_one_side_or_most_of_both():
+    calm, some_disturbed, most_disturbed = [2.0] * 10, [2.0] * 6 + [5.0] * 4, [2.0] * 3 + [5.0] * 7
+    assert steady_ratio(calm, [1.0] * 10) == steady_ratio(some_disturbed, [1.0] * 10) == 2
+    assert steady_ratio(most_disturbed, [value / 2 for value in most_disturbed]) == 2
+
+
+def test_steady_ratio_of_work_that_is_disturbed_at_random_is_near_the_truth():
+    chance = random.Random(7)
+
+    def disturbed(cost):
+        return [cost * (1 + chance.expovariate(4)) * chance.choice((1, 1, 1, 1.6)) for _ in range(120)]
+
+    found = [steady_ratio(disturbed(3.0), disturbed(1.0)) for _ in range(20)]
+    assert max(abs(ratio / 3 - 1) for ratio in found) < 0.12
 
 
 def test_ratio_is_a_number():
@@ -62,7 +72,8 @@ def test_ratio_is_a_number():
 
 @settings(deadline=None)
 @given(
-    some.lists(some.tuples(POSITIVE, POSITIVE), min_size=2, max_size=20), some.sampled_from([paired_ratio, floor_ratio])
+    some.lists(some.tuples(POSITIVE, POSITIVE), min_size=2, max_size=20),
+    some.sampled_from([paired_ratio, steady_ratio]),
 )
 def test_interval_always_has_the_ratio_in_it(pairs, ratio_of):
     ratio = ratio_of([a for a, _ in pairs], [b for _, b in pairs])

@@ -1,0 +1,49 @@
+"""When the rounds of a benchmark are enough."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_httpconc.bench.measuring import Measuring
+from pytest_httpconc.bench.orders import Depth
+from pytest_httpconc.bench.runner import Rules
+from pytest_httpconc.bench.verdicts import Judgement, Verdict
+
+
+@pytest.fixture
+def rounds_until_enough(a_round):
+    """Run rounds that are all alike, with verdicts that may change with their number."""
+
+    def count(figure, verdict_after):
+        done = []
+
+        def judge(name, measured):
+            return (Judgement(figure, verdict_after(measured.candidate.rounds), "a sentence"),)
+
+        depth = Depth(rules=Rules(least=2, most=12), usual=4)
+        side = SimpleNamespace(peak=2)
+        measuring = Measuring("a benchmark", [side], concurrency=2, depth=depth, judge=judge)
+        turns = measuring.turns(progress=lambda *_: None)
+        for number in turns:
+            turns.rounds[number].append(a_round())
+            done.append(number)
+        return len(done)
+
+    return count
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNSURE, Verdict.WORSE])
+def test_ratio_that_seems_worse_gets_all_rounds_before_it_is_believed(rounds_until_enough, verdict):
+    assert rounds_until_enough("relative_cpu", lambda rounds: verdict) == 12
+
+
+def test_ratio_that_seemed_worse_at_first_costs_no_more_rounds_than_clear_it(rounds_until_enough):
+    assert rounds_until_enough("relative_cpu", lambda n: Verdict.WORSE if n < 6 else Verdict.FINE) == 6
+
+
+def test_count_that_is_worse_is_believed_at_once(rounds_until_enough):
+    assert rounds_until_enough("requests", lambda rounds: Verdict.WORSE) == 2
+
+
+def test_narrow_intervals_that_are_no_worse_are_enough(rounds_until_enough):
+    assert rounds_until_enough("relative_cpu", lambda rounds: Verdict.FINE) == 2
