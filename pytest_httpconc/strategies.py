@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, get_args
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+try:
+    from hypothesis import strategies as st
+    from hypothesis.strategies import SearchStrategy
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(f"{__name__} needs hypothesis; install it by pip install hypothesis") from error
 
 from fake_servers import latency
 from fake_servers.errors import ScenarioError

@@ -1,6 +1,8 @@
 """A storm that breaks a client shrinks to the one injection that does."""
 
 import contextlib
+import subprocess
+import sys
 
 import pytest
 import requests
@@ -173,3 +175,11 @@ def test_failing_storm_is_left_as_the_smallest_scenario(run, pytester):
     assert recording.count('"kind": "FakeServer"') == 1
     run(STORM.format(again="pass")).assert_outcomes(passed=1)
     assert [path.name for path in (pytester.path / ".httpconc").iterdir()] == [".gitignore"]
+
+
+def test_what_is_missing_is_said():
+    source = "import sys; sys.modules['hypothesis'] = None; import pytest_httpconc.strategies"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: pytest_httpconc.strategies needs hypothesis; install it by pip install hypothesis"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any, ClassVar, Final
 
 import pytest
@@ -18,6 +19,7 @@ from pytest_httpconc.contract.trial import Trial
 
 __all__ = ["Contract"]
 
+_ALIKE: Final = 0.85  # of 1, by difflib: read_timout is a misspelt read_timeout, and timeout is not
 _TIMEOUTS: Final = ("connect_timeout", "read_timeout", "total_timeout")
 
 
@@ -126,6 +128,7 @@ class Contract:
                 f"{cls.__name__} has no method call; write 'def call(self, client, url, payload):', or 'async def', "
                 "which posts the payload as JSON and returns the decoded answer"
             )
+        _check_names(cls)
         Pattern.parse(cls.on)
         for name in (*_TIMEOUTS, "short_timeout"):
             _check(cls, name, f"None and seconds above 0, as in {name} = 1.5", optional=True)
@@ -135,6 +138,19 @@ class Contract:
             _check(cls, name, f"None and whole numbers from 1 up, as in {name} = 10", int, True)
         _check(cls, "concurrency", "whole numbers from 1 up, as in concurrency = 10", int)
         _check_known(cls)
+
+
+def _check_names(contract: type[Contract]) -> None:
+    """Refuse what was meant for an attribute of a contract and would say nothing."""
+    known = Contract.__annotations__
+    own = (name for base in contract.__mro__ if not issubclass(Contract, base) for name in vars(base))
+    for name in own:
+        if name not in known and not hasattr(Contract, name):
+            meant = get_close_matches(name, known, n=1, cutoff=_ALIKE)
+            if meant:
+                raise ScenarioError(
+                    f"{contract.__name__} has {name}, which no contract knows; did you mean {meant[0]}?"
+                )
 
 
 def _check(

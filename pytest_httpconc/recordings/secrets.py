@@ -1,4 +1,4 @@
-"""What of a request must not lie about in a file."""
+"""What of an exchange must not lie about in a file."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from fake_servers.http import RawHeaders
+from fake_servers.http import Fields, RawHeaders
 
-__all__ = ["masked_headers", "masked_values"]
+__all__ = ["masked_fields", "masked_headers", "masked_values"]
 
 _MASK: Final = "***"
-_HEADERS: Final = frozenset(
-    {b"authorization", b"proxy-authorization", b"cookie", b"x-api-key", b"api-key", b"x-goog-api-key", b"x-auth-token"}
-)
+#: Of header fields, by their end: an idempotency key is no secret, nor is x-ratelimit-remaining-tokens.
+_FIELDS: Final = re.compile("(authorization|cookie|api-?key|token|secret|password|credentials?)$", re.IGNORECASE)
 _NAMES: Final = re.compile("key|token|secret|passw|credential", re.IGNORECASE)
 
 
 def masked_headers(headers: RawHeaders) -> RawHeaders:
     """Header fields with the values of those that carry credentials masked."""
-    return tuple((name, _MASK.encode() if name.lower() in _HEADERS else value) for name, value in headers)
+    return tuple((name, _MASK.encode() if _FIELDS.search(name.decode("latin-1")) else value) for name, value in headers)
+
+
+def masked_fields(fields: Fields) -> Fields:
+    """The same for those of an answer, such as ``Set-Cookie``: as long as before, so that each byte has its place."""
+    return tuple((name, "*" * len(value) if _FIELDS.search(name) else value) for name, value in fields)
 
 
 def masked_values(variables: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from fake_servers.plain import to_plain
 from pytest_httpconc import __version__
 from pytest_httpconc.findings import Finding
 from pytest_httpconc.recordings.forms import Hold, RecordedFinding, RecordedServer, Recording
-from pytest_httpconc.recordings.secrets import masked_headers, masked_values
+from pytest_httpconc.recordings.secrets import masked_fields, masked_headers, masked_values
 
 __all__ = ["kind_of", "record", "record_server"]
 
@@ -143,7 +143,14 @@ def _discreet(exchanges: Iterable[Exchange], notes: list[str]) -> Iterable[Excha
         body = exchange.body if room >= 0 else b""
         if room < 0 <= room + len(exchange.body):
             notes.append(f"bodies of requests after exchange {exchange.number} were not recorded")
-        yield replace(exchange, raw_headers=masked_headers(exchange.raw_headers), body=body)
+        answer = exchange.answer
+        yield replace(
+            exchange,
+            raw_headers=masked_headers(exchange.raw_headers),
+            body=body,
+            response_fields=masked_fields(exchange.response_fields),
+            answer=None if answer is None else replace(answer, headers=masked_fields(answer.headers)),
+        )
 
 
 def _since(origin: float, record: Record) -> Record:

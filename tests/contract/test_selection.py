@@ -38,6 +38,7 @@ MISTAKES = {
     "known = {'test_every_truncation': {'HC999': 'so'}}": "known*of Test5 needs codes with reasons, as in*",
     "@pytest.fixture(params=[1])\ndef client(self): yield 1": "the fixture 'client' of Test6 has params; write a*",
     "on = 'POST'": "*POST*",
+    "read_timout = 5\ntimeout = 5": "Test8 has read_timout, which no contract knows; did you mean read_timeout?",
 }
 
 

@@ -218,6 +218,21 @@ def test_credentials_are_masked_and_the_rest_is_kept(ask, recorded):
     assert (headers["Authorization"], headers["X-Api-Key"], headers["X-Trace"]) == ("***", "***", "7")
 
 
+def test_credentials_in_answers_are_masked_at_their_length(ask, recorded):
+    given = {"Set-Cookie": "session=s3cret", "X-Access-Token": "s3cret", "X-RateLimit-Remaining-Tokens": "9"}
+    with FakeServer() as server:
+        server.route("POST /login")(lambda request: Response(b"in", headers=given))
+        ask(server.port, "/login", method="POST", headers="Idempotency-Key: 7\r\n")
+    (exchange,) = recorded(server).servers[0].exchanges
+    assert "s3cret" not in repr(exchange)
+    assert dict(exchange.answer.headers) == {
+        "Set-Cookie": "*" * 14,
+        "X-Access-Token": "*" * 6,
+        "X-RateLimit-Remaining-Tokens": "9",
+    }
+    assert exchange.headers["Idempotency-Key"] == "7"
+
+
 def test_a_recording_has_its_limits(ask, recorded, monkeypatch):
     monkeypatch.setattr("pytest_httpconc.recordings.writing.MOST_RECORDS", 2)
     monkeypatch.setattr("pytest_httpconc.recordings.writing.MOST_BODIES", 4)
