@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Final
 
+from fake_servers.entries import ExchangeEntry
 from fake_servers.http import Response, Stream
-from fake_servers.recorder import ExchangeEntry, Recorder
+from fake_servers.recorder import Recorder
 from fake_servers.records import Answered
 
 __all__ = ["close", "keep", "keep_at_once"]

@@ -10,9 +10,9 @@ from contextlib import aclosing
 from typing import Final, NamedTuple, Protocol
 
 from fake_servers.answers import close
+from fake_servers.entries import ExchangeEntry
 from fake_servers.faults import AtMoment, Fault, HalfClose, Malformed, Moment, Paced, Substitute, WrongLength
 from fake_servers.http import Request, Response, Stream, Tunnel
-from fake_servers.recorder import ExchangeEntry
 from fake_servers.scenario import Plan
 from fake_servers.service import Answer, Service
 from fake_servers.wire import Last, encoded

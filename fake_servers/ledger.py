@@ -10,7 +10,8 @@ from time import monotonic
 from typing import Protocol
 
 from fake_servers.deadlines import timeout as deadline
-from fake_servers.recorder import Recorder, Totals
+from fake_servers.entries import Totals
+from fake_servers.recorder import Recorder
 from fake_servers.records import Closer, Connection, Exchange, Outcome, Progress
 from fake_servers.rewriting import rewrite
 from fake_servers.routing import Pattern

@@ -9,10 +9,10 @@ from typing import Final, cast
 import httptools
 
 from fake_servers.delivery import Turn
+from fake_servers.entries import ConnectionEntry, ExchangeEntry
 from fake_servers.errors import FakeServerError
 from fake_servers.faults import AtMoment, Fault
 from fake_servers.http import Request
-from fake_servers.recorder import ConnectionEntry, ExchangeEntry
 from fake_servers.records import Outcome
 from fake_servers.service import Service
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from fake_servers.entries import ConnectionEntry, ExchangeEntry
 from fake_servers.errors import ScenarioError
-from fake_servers.recorder import ConnectionEntry, ExchangeEntry, Recorder
+from fake_servers.recorder import Recorder
 from fake_servers.records import Closer, Connection, Exchange, Outcome
 
 __all__ = ["rewrite"]

@@ -12,9 +12,10 @@ from types import CodeType
 from typing import Any, Protocol, TypeVar
 
 from fake_servers.answers import keep, keep_at_once
+from fake_servers.entries import ConnectionEntry, ExchangeEntry
 from fake_servers.errors import FakeServerError
 from fake_servers.http import Request, Response, Stream, Tunnel
-from fake_servers.recorder import ConnectionEntry, ExchangeEntry, Recorder
+from fake_servers.recorder import Recorder
 from fake_servers.records import Outcome
 from fake_servers.routing import Router
 from fake_servers.scenario import ScenarioRun

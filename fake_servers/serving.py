@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from fake_servers.crossing import Crosses, asked, told
 from fake_servers.decisions import DecidedRun, Decisions
+from fake_servers.entries import ConnectionEntry, ExchangeEntry
 from fake_servers.errors import FakeServerError, ScenarioError
 from fake_servers.faults import AtListener, Fault, WrongCertificate
 from fake_servers.hosts import Host
@@ -18,7 +19,7 @@ from fake_servers.latency import Latency
 from fake_servers.ledger import Ledger
 from fake_servers.listener import Listener
 from fake_servers.makings import Makings
-from fake_servers.recorder import ConnectionEntry, ExchangeEntry, Recorder
+from fake_servers.recorder import Recorder
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.scenario import Injection, Scenario, ScenarioRun
 from fake_servers.service import Handler, Limits, Route, Service

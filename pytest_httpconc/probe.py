@@ -22,8 +22,8 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 import psutil
 
 from fake_servers import started
+from fake_servers.entries import ConnectionEntry, ExchangeEntry
 from fake_servers.errors import ScenarioError
-from fake_servers.recorder import ConnectionEntry, ExchangeEntry
 from fake_servers.records import Connection, Exchange
 from fake_servers.server import FakeServer
 from pytest_httpconc.openings import Opening, opening_at

@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from fake_servers.entries import ConnectionEntry, ExchangeEntry, Totals
 from fake_servers.errors import FakeServerError
 from fake_servers.ledger import most_together
 from fake_servers.processes.reports import CONNECTION, COUNTS, EXCHANGE, TOTALS, Report, Row, is_final
-from fake_servers.recorder import KEPT_DETAILS, ConnectionEntry, ExchangeEntry, Recorder, Totals
+from fake_servers.recorder import KEPT_DETAILS, Recorder
 from fake_servers.records import Closer, Outcome
 from fake_servers.service import Service
 

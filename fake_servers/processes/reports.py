@@ -12,8 +12,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, Final
 
+from fake_servers.entries import ExchangeEntry
 from fake_servers.errors import FakeServerError
-from fake_servers.recorder import ExchangeEntry
 from fake_servers.service import Service
 
 __all__ = ["CONNECTION", "COUNTS", "EXCHANGE", "TOTALS", "Failure", "Question", "Report", "Reporter", "Row", "is_final"]

@@ -9,8 +9,9 @@ import time
 import pytest
 
 from fake_servers import Connection, Exchange, FakeServer, Ledger, ScenarioError
+from fake_servers.entries import ExchangeEntry
 from fake_servers.ledger import Outcome
-from fake_servers.recorder import ExchangeEntry, Recorder
+from fake_servers.recorder import Recorder
 from fake_servers.records import Closer, Progress
 
 
