@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import time
 
 import psutil
 import pytest
 
 from fake_servers import FakeServer, FakeServerError, Moment, Response, ScenarioError
 from fake_servers.faults import Reset, Stall
-
-PROMPT = 2.0
 
 
 def left_behind(server: FakeServer) -> list[object]:
@@ -49,9 +46,7 @@ def test_stopping_ends_whatever_goes_on_and_leaves_nothing(add_routes, connect, 
     clients[6].get("/nothing")
     clients[7].send(b"GET /hel")
     server.ledger.wait_until(lambda ledger: ledger.count() == 7 and ledger.total_connections == 9)
-    begun_at = time.monotonic()
-    server.stop()
-    assert time.monotonic() - begun_at < PROMPT
+    server.stop()  # raises where its thread does not end
     assert left_behind(server) == []
     assert gate.cancelled.is_set()
     assert (server.ledger.open_connections, server.ledger.in_flight, server.errors) == (0, 0, ())
