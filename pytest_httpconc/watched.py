@@ -209,24 +209,26 @@ def _settle(ledger: Ledger, since: int, max_idle: int, grace: float) -> None:
 def _gone(server: FakeServer) -> set[int]:
     """Tunnels whose clients have closed them altogether, which the server takes for the end of their input."""
     suspects = {c.peer[1]: c.number for c in server.ledger.connections if c.is_open and c.input_ended}
-    held = held_ports((server.address, server.port), suspects) if suspects else {}
-    return {number for port, number in suspects.items() if port not in held}
+    return set(suspects.values()) - set(_held_of(server, suspects).values())
 
 
 def _still_held(server: FakeServer, since: int, grace: float) -> set[int]:
     """Numbers of connections that the server closed when it stopped, and whose sockets the client keeps."""
     suspects = {c.peer[1]: c.number for c in server.ledger.connections if c.number in server.open_at_stop}
-    suspects = {port: number for port, number in suspects.items() if number > since}
-    deadline, pause, collected = time.monotonic() + grace, _FIRST_PAUSE, False
-    while suspects:
-        held = held_ports((server.address, server.port), suspects)
-        suspects = {port: number for port, number in suspects.items() if port in held}
+    suspects = _held_of(server, {port: number for port, number in suspects.items() if number > since})
+    if not suspects:
+        return set()
+    gc.collect()  # before the grace begins: on a busy machine, a single look can take as long
+    deadline, pause = time.monotonic() + grace, _FIRST_PAUSE
+    while suspects := _held_of(server, suspects):
         if time.monotonic() >= deadline:
             break
-        if suspects and not collected:
-            gc.collect()
-            collected = True
-        elif suspects:
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
     return set(suspects.values())
+
+
+def _held_of(server: FakeServer, suspects: dict[int, int]) -> dict[int, int]:
+    """Those of these connections, by their clients' ports, whose sockets are held; looking costs, so not at none."""
+    held = held_ports((server.address, server.port), suspects) if suspects else {}
+    return {port: number for port, number in suspects.items() if port in held}

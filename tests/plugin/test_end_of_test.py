@@ -85,6 +85,23 @@ def test_client_that_outlives_the_servers_own_block_and_closes_is_not_blamed(run
     run(source).assert_outcomes(passed=1)
 
 
+def test_garbage_is_collected_before_the_grace_begins(run):
+    source = """
+        import gc, pytest, requests
+        from fake_servers import FakeServer
+
+        gc.disable()
+
+        @pytest.mark.httpconc(grace=1e-6)
+        def test():
+            with FakeServer() as server:
+                session = requests.Session()
+                session.itself = session
+                session.get(server.url)
+    """
+    run(source).assert_outcomes(passed=1)
+
+
 def test_client_that_outlives_the_servers_own_block_and_never_closes_is_blamed(run):
     result = run(f"{KEPT}\n    def test():\n        with FakeServer() as server:\n            keep().get(server.url)")
     result.assert_outcomes(passed=1, errors=1)
