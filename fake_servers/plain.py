@@ -20,7 +20,7 @@ from fake_servers.errors import ScenarioError
 from fake_servers.faults import Fault
 from fake_servers.latency import Fixed, Latency
 
-__all__ = ["Misfit", "Path", "from_plain", "not_known", "to_plain"]
+__all__ = ["Misfit", "Path", "from_plain", "kinds_of", "not_known", "to_plain"]
 
 Value = TypeVar("Value")
 Path = tuple[str | int, ...]
@@ -36,6 +36,11 @@ _KINDS: Final[dict[type, tuple[str, dict[str, type]]]] = {
     Fault: ("fault", _kinds(faults)),
     Latency: ("latency", _kinds(latency)),
 }
+
+
+def kinds_of(base: type) -> Mapping[str, type]:
+    """The classes that a ``kind`` may name, by their names: those of faults or those of latencies."""
+    return _KINDS[base][1]
 
 
 class Misfit(ScenarioError):

@@ -3,24 +3,55 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
-from fake_servers.errors import ScenarioError
+from fake_servers.errors import FakeServerError, ScenarioError
 from pytest_httpconc import __version__
 from pytest_httpconc.commands import COMMANDS
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
+
+_EXAMPLES: Final = """examples:
+  httpconc demo
+  httpconc serve docker --fault 'Disconnect(at=EXECUTED)' --on 'POST /execute' --times 1
+  httpconc replay .httpconc/tests.test_orders.test_order.json
+
+httpconc COMMAND --help has more of each.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0 for success, 1 where something was not as it should be."""
-    parser = _parser()
+    """Run the command; return its exit status.
+
+    It is 0 for success, 1 where something was not as it should be, 2 for a wrong argument or what can't be done, and
+    130 after Ctrl-C; some commands have more.
+    """
+    parser = make_parser()
     options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
     try:
         return int(options.run(options))
-    except ScenarioError as error:
-        parser.error(str(error))
+    except BrokenPipeError:  # whoever read has had enough, as in `httpconc survey | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        _end(options, "interrupted", status=128 + signal.SIGINT)
+    except OSError as error:
+        _end(options, f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (ScenarioError, FakeServerError) as error:
+        _end(options, str(error))
+
+
+def _end(options: argparse.Namespace, problem: str, *, status: int = 2) -> NoReturn:
+    """End with one line that says why."""
+    sys.stderr.write(f"httpconc {options.command}: {' '.join(problem.split())}\n")
+    sys.exit(status)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,11 +61,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    description = "Catches HTTP concurrency bugs: leaks, resends, serial async code."
-    parser: argparse.ArgumentParser = _Parser(prog="httpconc", description=description)
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser: argparse.ArgumentParser = _Parser(
+        prog="httpconc",
+        description="Catches HTTP concurrency bugs: leaks, resends, serial async code.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"pytest-httpconc {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands).set_defaults(run=command.run)
     return parser

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from pytest_httpconc.commands import compare, demo, replay, survey
+from pytest_httpconc.commands import compare, demo, replay, serve, survey
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -26,4 +26,4 @@ class Command(Protocol):
 
 
 #: In the order in which ``--help`` has them.
-COMMANDS: tuple[Command, ...] = (demo, replay, survey, compare)
+COMMANDS: tuple[Command, ...] = (demo, serve, replay, survey, compare)

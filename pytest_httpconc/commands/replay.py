@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_httpconc.commands.readings import port
+from pytest_httpconc.commands.showing import add_showing, show
+
 if TYPE_CHECKING:
+    from fake_servers import FakeServer
+    from pytest_httpconc.recordings.forms import Recording
     from pytest_httpconc.recordings.serving import Port
 
 __all__ = ["add_parser", "run"]
@@ -34,6 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--port", type=_port, default=0, help="1 to 65535, or same for the recorded one (default: any that is free)"
     )
+    add_showing(parser)
     parser.add_argument("arguments", nargs="*", metavar="-- COMMAND", help="what to run, and its arguments")
     return parser
 
@@ -41,21 +47,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _port(text: str) -> Port:
     if text == "same":
         return "same"
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+    chosen = port(text) if text.isdigit() else 0
+    if not chosen:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; allowed are 1 to 65535 and same, as in --port 8080")
-    return int(text)
+    return chosen
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve or run it; 2 where that can't be done, in one line."""
-    from fake_servers import FakeServerError, ScenarioError
-    from pytest_httpconc.recordings.serving import run_command, serve
+    from pytest_httpconc.recordings.forms import load
+    from pytest_httpconc.recordings.serving import run_command, started
 
-    try:
-        if options.arguments:
-            return run_command(options.file, options.arguments, port=options.port)
-        serve(options.file, port=options.port, say=lambda line: print(line, flush=True))
-    except (ScenarioError, FakeServerError) as error:
-        print(f"httpconc replay: {error}", file=sys.stderr)
-        return 2
-    return 0
+    if options.arguments:
+        return run_command(options.file, options.arguments, port=options.port)
+    recording = load(options.file)
+    with started(recording, port=options.port) as servers:
+        return show(servers, options, header=_header(recording, servers))
+
+
+def _header(recording: Recording, servers: Sequence[FakeServer]) -> list[str]:
+    lines = [f"{recording.test}: {recording.failure}"]
+    for server, recorded in zip(servers, recording.servers, strict=True):
+        lines.append(f"{recorded.kind} at {server.url} (recorded at {recorded.url})")
+        lines += [f"  note: {note}" for note in recorded.notes]
+    return lines

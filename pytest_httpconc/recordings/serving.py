@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
-from fake_servers import Exchange, FakeServer, ScenarioError
-from pytest_httpconc.durations import duration
+from fake_servers import FakeServer, ScenarioError
 from pytest_httpconc.recordings.forms import Recording, load
 from pytest_httpconc.recordings.making import make
 
-__all__ = ["Port", "run_command", "serve", "started"]
+__all__ = ["Port", "run_command", "started"]
 
 Port = int | Literal["same"]
-
-_PAUSE: Final = 0.05
 
 
 @contextmanager
@@ -41,53 +37,6 @@ def started(recording: Recording, *, port: Port = 0) -> Iterator[list[FakeServer
     servers = [make(recorded, port=chosen) for recorded, chosen in zip(recording.servers, ports, strict=True)]
     with ExitStack() as stack:
         yield [stack.enter_context(server) for server in servers]
-
-
-def serve(path: Path, *, port: Port = 0, say: Callable[[str], None]) -> None:
-    """Serve a recording until the user interrupts it, and say what comes."""
-    recording = load(path)
-    with started(recording, port=port) as servers:
-        say(f"{recording.test}: {recording.failure}")
-        for server, recorded in zip(servers, recording.servers, strict=True):
-            say(f"{recorded.kind} at {server.url} (recorded at {recorded.url})")
-            for note in recorded.notes:
-                say(f"  note: {note}")
-        say("Ctrl-C ends it")
-        told = _Teller(servers, say)
-        try:
-            while True:
-                time.sleep(_PAUSE)
-                told.tell()
-        except KeyboardInterrupt:
-            told.tell()
-
-
-class _Teller:
-    """Says of each exchange what became of it, once, when it is over."""
-
-    def __init__(self, servers: Sequence[FakeServer], say: Callable[[str], None]) -> None:
-        self._servers = servers
-        self._say = say
-        self._told: set[tuple[int, int]] = set()
-
-    def tell(self) -> None:
-        """Say what has come since."""
-        for place, server in enumerate(self._servers):
-            for exchange in server.ledger.exchanges:
-                key = (place, exchange.number)
-                if exchange.ended_at is not None and key not in self._told:
-                    self._told.add(key)
-                    self._say(_in_words(exchange, server.url if len(self._servers) > 1 else ""))
-
-
-def _in_words(exchange: Exchange, url: str) -> str:
-    words = [f"{exchange.number} on connection {exchange.connection}: {exchange.method} {url}{exchange.target}"]
-    words.append(f"{exchange.status} {exchange.outcome}" if exchange.status else str(exchange.outcome))
-    if exchange.fault is not None:
-        words.append(str(exchange.fault))
-    if exchange.latency:
-        words.append(f"latency {duration(exchange.latency)}")
-    return ", ".join(words)
 
 
 def run_command(path: Path, command: Sequence[str], *, port: Port = 0) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from fake_servers.ledger import Ledger
 from fake_servers.records import Connection, Exchange
 
-__all__ = ["DIGITS", "Bar", "Lane", "ServerSeen"]
+__all__ = ["DIGITS", "Bar", "Lane", "ServerSeen", "columns_of", "counts_of", "row_of"]
 
 DIGITS: Final = 7  #: of a second: finer than any clock here
 
@@ -32,6 +32,22 @@ class Lane:
     bytes_out: int
     opened: str = ""
 
+    @classmethod
+    def of(cls, connection: Connection, begin: float, opened: str = "") -> Lane:
+        """A connection, with its instants as seconds from ``begin``."""
+        return cls(
+            number=connection.number,
+            opened_at=round(connection.opened_at - begin, DIGITS),
+            closed_at=_since(begin, connection.closed_at),
+            closed_by=None if connection.closed_by is None else str(connection.closed_by),
+            is_abandoned=connection.is_abandoned,
+            input_ended=connection.input_ended,
+            exchanges=connection.exchanges,
+            bytes_in=connection.bytes_in,
+            bytes_out=connection.bytes_out,
+            opened=opened,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
@@ -53,6 +69,28 @@ class Bar:
     outcome: str
     progress: str
     fingerprint: str
+
+    @classmethod
+    def of(cls, exchange: Exchange, begin: float) -> Bar:
+        """An exchange, with its instants as seconds from ``begin``."""
+        return cls(
+            number=exchange.number,
+            connection=exchange.connection,
+            sequence=exchange.sequence,
+            method=exchange.method,
+            target=exchange.target,
+            begun_at=round(exchange.begun_at - begin, DIGITS),
+            received_at=_since(begin, exchange.received_at),
+            executed_at=_since(begin, exchange.executed_at),
+            first_byte_at=_since(begin, exchange.first_byte_at),
+            ended_at=_since(begin, exchange.ended_at),
+            waited=round(exchange.waited, DIGITS),
+            status=exchange.status,
+            fault="" if exchange.fault is None else str(exchange.fault),
+            outcome=str(exchange.outcome),
+            progress=str(exchange.progress),
+            fingerprint=exchange.fingerprint,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +127,9 @@ class ServerSeen:
         return cls(
             name=name,
             span=round(end - begin, DIGITS),
-            counts=_counts(ledger),
-            lanes=[_lane(c, begin, opened(c)) for c in connections],
-            bars=[_bar(e, begin) for e in exchanges],
+            counts=counts_of(ledger),
+            lanes=[Lane.of(c, begin, opened(c)) for c in connections],
+            bars=[Bar.of(e, begin) for e in exchanges],
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -111,7 +149,8 @@ def _span(connections: Iterable[Connection], exchanges: Iterable[Exchange]) -> t
     return (min(instants), max(instants)) if instants else (0.0, 0.0)
 
 
-def _counts(ledger: Ledger) -> dict[str, float]:
+def counts_of(ledger: Ledger) -> dict[str, float]:
+    """What a ledger has counted, by name, in the order in which it is read."""
     return {
         "connections": ledger.total_connections,
         "open at the end": ledger.open_connections,
@@ -124,47 +163,20 @@ def _counts(ledger: Ledger) -> dict[str, float]:
     }
 
 
-def _lane(connection: Connection, begin: float, opened: str) -> Lane:
-    return Lane(
-        number=connection.number,
-        opened_at=round(connection.opened_at - begin, DIGITS),
-        closed_at=_since(begin, connection.closed_at),
-        closed_by=None if connection.closed_by is None else str(connection.closed_by),
-        is_abandoned=connection.is_abandoned,
-        input_ended=connection.input_ended,
-        exchanges=connection.exchanges,
-        bytes_in=connection.bytes_in,
-        bytes_out=connection.bytes_out,
-        opened=opened,
-    )
-
-
-def _bar(exchange: Exchange, begin: float) -> Bar:
-    return Bar(
-        number=exchange.number,
-        connection=exchange.connection,
-        sequence=exchange.sequence,
-        method=exchange.method,
-        target=exchange.target,
-        begun_at=round(exchange.begun_at - begin, DIGITS),
-        received_at=_since(begin, exchange.received_at),
-        executed_at=_since(begin, exchange.executed_at),
-        first_byte_at=_since(begin, exchange.first_byte_at),
-        ended_at=_since(begin, exchange.ended_at),
-        waited=round(exchange.waited, DIGITS),
-        status=exchange.status,
-        fault="" if exchange.fault is None else str(exchange.fault),
-        outcome=str(exchange.outcome),
-        progress=str(exchange.progress),
-        fingerprint=exchange.fingerprint,
-    )
-
-
 def _since(begin: float, instant: float | None) -> float | None:
     return None if instant is None else round(instant - begin, DIGITS)
 
 
 def _table(kind: type[Lane] | type[Bar], rows: Iterable[Lane | Bar]) -> dict[str, Any]:
     """Rows without their names: at 10,000 of them, the names would be most of the file."""
-    columns = [field.name for field in fields(kind)]
-    return {"columns": columns, "rows": [[getattr(row, name) for name in columns] for row in rows]}
+    return {"columns": columns_of(kind), "rows": [row_of(row) for row in rows]}
+
+
+def columns_of(kind: type[Lane] | type[Bar]) -> list[str]:
+    """The names of what `row_of` has."""
+    return [field.name for field in fields(kind)]
+
+
+def row_of(row: Lane | Bar) -> list[Any]:
+    """A lane or a bar as a row of its table."""
+    return [getattr(row, field.name) for field in fields(row)]

@@ -1,0 +1,42 @@
+"""What is given on the command line, read by what the library itself allows, and refused in its words."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TypeVar
+
+from fake_servers.errors import ScenarioError
+
+__all__ = ["port", "reading"]
+
+Value = TypeVar("Value")
+
+
+def reading(read: Callable[[str], Value], *, name: str = "") -> Callable[[str], Value]:
+    """An argument's ``type``, whose errors are those of ``read``.
+
+    Args:
+        read: makes a value of a text, and raises `ScenarioError` where there is none.
+        name: what argparse calls it where Python itself finds the text wrong, as in ``"whole number"``.
+    """
+
+    def typed(text: str) -> Value:
+        try:
+            return read(text)
+        except ScenarioError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    typed.__name__ = name or read.__name__
+    return typed
+
+
+def port(text: str) -> int:
+    """A port; 0 for any that is free.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; allowed are 0 (any that is free) to 65535, as in 8080")
+    return int(text)
