@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Generic, Protocol, TypeVar
 
 from fake_servers.ledger import Ledger
@@ -39,10 +39,13 @@ class Follower:
 
     Args:
         ledger: the ledger; the first look finds all that it keeps.
+        at_most: how many new connections, and new exchanges, one look finds; of more, it passes over the oldest.
+            None for all.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, at_most: int | None = None) -> None:
         self._ledger = ledger
+        self._at_most = at_most
         self._epoch: int | None = None
         self._begin_anew()
 
@@ -65,8 +68,10 @@ class Follower:
             )
 
     def _begin_anew(self) -> None:
-        self._connections: _Trail[Connection] = _Trail(lambda c: not (c.is_open or c.is_abandoned))
-        self._exchanges: _Trail[Exchange] = _Trail(lambda e: e.ended_at is not None)
+        self._connections: _Trail[Connection] = _Trail(
+            lambda connection: not (connection.is_open or connection.is_abandoned), self._at_most
+        )
+        self._exchanges: _Trail[Exchange] = _Trail(lambda exchange: exchange.ended_at is not None, self._at_most)
 
 
 class _Entry(Protocol[Record_co]):
@@ -78,14 +83,16 @@ class _Entry(Protocol[Record_co]):
 class _Trail(Generic[Record]):
     """The entries of one kind: how far they were seen, and those that may still change, as they were."""
 
-    def __init__(self, is_final: Callable[[Record], bool]) -> None:
+    def __init__(self, is_final: Callable[[Record], bool], at_most: int | None) -> None:
         self._is_final = is_final
+        self._at_most = at_most
         self._last = 0
         self._changing: list[tuple[_Entry[Record], Record | None]] = []
 
     def look(self, newest_first: Iterable[_Entry[Record]]) -> list[Record]:
         """What is new or has changed, oldest first."""
-        new = [*takewhile(lambda entry: entry.number > self._last, newest_first)]
+        unseen = takewhile(lambda entry: entry.number > self._last, newest_first)
+        new = [*islice(unseen, self._at_most)]
         self._last = new[0].number if new else self._last
         known, self._changing = [*self._changing, *((entry, None) for entry in reversed(new))], []
         changed: list[Record] = []

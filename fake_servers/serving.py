@@ -208,9 +208,22 @@ class Serving(Crosses):
         try:
             yield injection
         finally:
-            known = [i for i, other in enumerate(self.scenario.injections) if other is injection]
-            for place in known:  # it is gone where the scenario was reset
-                self._take_back(place)
+            self.take_back(injection)
+
+    def take_back(self, injection: Injection) -> None:
+        """Have an injection act on nothing that arrives from now on.
+
+        Args:
+            injection: one of ``scenario.injections``, and not one that is equal to it. That it is gone, as after a
+                reset, is no error.
+        """
+        for place in [place for place, other in enumerate(self.scenario.injections) if other is injection]:
+            self._take_back(place)
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether what goes wrong was decided before, so that injections count for nothing: see `follow`."""
+        return self._decisions is not None
 
     @contextmanager
     def tapped(self) -> Iterator[Mapping[int, bytearray]]:

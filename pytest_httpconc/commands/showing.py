@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from pytest_httpconc.commands.readings import port
 
 if TYPE_CHECKING:
     from fake_servers import FakeServer
@@ -17,7 +20,20 @@ __all__ = ["add_showing", "show"]
 def add_showing(parser: argparse.ArgumentParser) -> None:
     """Give a command the options that `show` goes by."""
     how = parser.add_argument_group("how it is shown")
+    how.add_argument(
+        "--dashboard",
+        nargs="?",
+        type=_place,
+        const=("127.0.0.1", 0),
+        metavar="[ADDRESS:]PORT",
+        help="a live page as well (default: 127.0.0.1, and any port that is free)",
+    )
     how.add_argument("--json", action="store_true", help="a line of JSON for each exchange, for machines")
+
+
+def _place(text: str) -> tuple[str, int]:
+    address, sign, number = text.rpartition(":")
+    return (address if sign else "127.0.0.1"), port(number)
 
 
 def show(servers: Sequence[FakeServer], options: argparse.Namespace, *, header: Sequence[str]) -> int:
@@ -29,12 +45,26 @@ def show(servers: Sequence[FakeServer], options: argparse.Namespace, *, header: 
         header: lines that say how to use them.
 
     Raises:
-        FakeServerError: a server's process has ended by itself.
+        FakeServerError: a server's process has ended by itself, or the dashboard's port can't be had.
     """
     from pytest_httpconc.live.showing import show_until_ended
 
-    show_until_ended(servers, _log(options), header=[*header, "Ctrl-C ends it"])
+    with _dashboard(servers, options) as lines:
+        show_until_ended(servers, _log(options), header=[*header, *lines, "Ctrl-C ends it"])
     return 0
+
+
+@contextmanager
+def _dashboard(servers: Sequence[FakeServer], options: argparse.Namespace) -> Iterator[list[str]]:
+    """Serve the page, if it is wanted; what is to be said of it."""
+    if options.dashboard is None:
+        yield []
+        return
+    from pytest_httpconc.dashboard.hosting import Dashboard
+
+    address, wanted = options.dashboard
+    with Dashboard(servers, address=address, port=wanted) as dashboard:
+        yield [f"dashboard: {dashboard.url}"]
 
 
 def _log(options: argparse.Namespace) -> Log:

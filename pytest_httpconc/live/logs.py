@@ -83,7 +83,8 @@ class JsonLog(PlainLog):
     """Lines of JSON: ``serving``, an ``exchange`` each, and ``ended``; instants are seconds since the start."""
 
     def begin(self, servers: Sequence[FakeServer], header: Sequence[str]) -> None:
-        self._write(serving=[{"kind": type(server).__name__, "url": server.url} for server in servers])
+        serving = [{"kind": type(server).__name__, "url": server.url} for server in servers]
+        self._write(serving=serving, header=list(header))
 
     def tell(self, server: FakeServer, exchanges: Sequence[Exchange]) -> None:
         for exchange in exchanges:

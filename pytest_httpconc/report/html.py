@@ -15,11 +15,12 @@ from typing import Final
 
 from pytest_httpconc.report.model import Report
 
-__all__ = ["read_assets", "render_page"]
+__all__ = ["SHARED_SCRIPTS", "STYLE", "digest_source", "escape_json", "read_assets", "render_page"]
 
-#: In the order in which they build on each other. A live page needs those up to the lanes.
-_SCRIPTS: Final = (
+#: What shows a server, in the order in which they build on each other: a live page needs them as well.
+SHARED_SCRIPTS: Final = (
     "page.js",
+    "theme.js",
     "bars.js",
     "drawing.js",
     "hands.js",
@@ -27,10 +28,10 @@ _SCRIPTS: Final = (
     "table.js",
     "plots.js",
     "panel.js",
-    "paper.js",
-    "report.js",
+    "findings.js",
 )
-_STYLE: Final = "report.css"
+STYLE: Final = "report.css"
+_SCRIPTS: Final = (*SHARED_SCRIPTS, "paper.js", "report.js")
 _UNSAFE: Final = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"})
 
 
@@ -40,13 +41,15 @@ def render_page(report: Report) -> str:
     Args:
         report: what it shows; none of its texts can become markup or script.
     """
-    style, script = read_assets(_STYLE), read_assets(*_SCRIPTS)
+    style, script = read_assets(STYLE), read_assets(*_SCRIPTS)
+    own = f"style-src {digest_source(style)}; script-src {digest_source(script)}"
     return Template(read_assets("report.html")).substitute(
         title=escape(report.title),
         style=style,
         script=script,
-        data=report.as_json().translate(_UNSAFE),
-        policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; img-src data:",
+        keys=read_assets("keys.html"),
+        data=escape_json(report.as_json()),
+        policy=f"default-src 'none'; {own}; img-src data:",
     )
 
 
@@ -56,6 +59,11 @@ def read_assets(*names: str) -> str:
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
 
 
-def _digest(source: str) -> str:
-    """A source expression: Content Security Policy Level 3, section 2.3.1."""
+def escape_json(text: str) -> str:
+    """JSON in which no markup can begin or end, for a place in a page."""
+    return text.translate(_UNSAFE)
+
+
+def digest_source(source: str) -> str:
+    """A source expression that allows just this: Content Security Policy Level 3, section 2.3.1."""
     return f"'sha256-{b64encode(sha256(source.encode()).digest()).decode()}'"

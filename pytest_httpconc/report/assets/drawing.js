@@ -165,8 +165,8 @@ class Drawing {
   }
 }
 
-/** The window in which all of a server is in sight. */
-function wholeOf(server) {
-  const span = server.span || 1e-3;
-  return { from: -span * 0.02, to: span * 1.02 };
+/** The window in which all of a server is in sight: from its `begin`, or 0, to its `span`. */
+function wholeOf({ begin = 0, span }) {
+  const width = span - begin || 1e-3;
+  return { from: begin - width * 0.02, to: begin + width * 1.02 };
 }

@@ -58,6 +58,8 @@ function ticksOf(from, to, count) {
   return { step, ticks: Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step) };
 }
 
+const byId = (id) => document.getElementById(id);
+
 function readTable({ columns, rows }) {
   return rows.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])));
 }
@@ -67,13 +69,18 @@ function readServer(json) {
   const server = { ...json, lanes: readTable(json.lanes), bars: readTable(json.bars) };
   const lanes = new Map(server.lanes.map((lane) => [lane.number, Object.assign(lane, { bars: [] })]));
   for (const bar of server.bars) {
-    bar.end = bar.ended_at ?? server.span;
-    bar.took = bar.ended_at === null ? null : bar.ended_at - bar.begun_at;
-    bar.words = `${bar.method} ${bar.target} ${bar.status ?? ""} ${bar.outcome} ${bar.fault}`.toLowerCase();
+    complete(bar, server.span);
     bar.lane = lanes.get(bar.connection);
     bar.lane?.bars.push(bar);
   }
   return server;
+}
+
+/** Give a bar what follows from its record; one that is not over goes on up to `span`. */
+function complete(bar, span) {
+  bar.end = bar.ended_at ?? span;
+  bar.took = bar.ended_at === null ? null : bar.ended_at - bar.begun_at;
+  bar.words = `${bar.method} ${bar.target} ${bar.status ?? ""} ${bar.outcome} ${bar.fault}`.toLowerCase();
 }
 
 function describeLane(lane) {

@@ -2,27 +2,7 @@
 
 // The page: the list of tests, the test that is shown, and what is printed.
 
-const byId = (id) => document.getElementById(id);
 const report = JSON.parse(byId("data").textContent);
-const THEMES = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
-
-function findingOf(found, panels) {
-  const panel = panels.find((one) => one.server.name === found.server);
-  const article = make("article", { className: "finding" },
-    make("h4", {}, make("span", { className: "code" }, found.code), ` ${found.statement}`),
-    make("p", {}, found.summary), make("pre", {}, found.evidence.join("\n")),
-    make("p", { className: "hint" }, make("b", {}, "Hint: "), found.hint));
-  if (panel && (found.connections.length || found.exchanges.length)) {
-    const show = () => {
-      panel.lanes.mark(found.connections);
-      panel.lanes.select(panel.server.bars.find((bar) => bar.number === found.exchanges[0]) ?? null);
-      panel.timeline.scrollIntoView({ block: "center" });
-      panel.lanes.canvas.focus({ preventScroll: true });
-    };
-    article.append(make("button", { type: "button", onclick: show }, "Show in the timeline"));
-  }
-  return article;
-}
 
 /** What a test's page has over its servers. */
 function headOf(test) {
@@ -55,7 +35,7 @@ class Page {
     byId("tests").append(...this.tests.map((test) => make("li", {}, test.button)));
     byId("test-outcomes").append(...this.outcomeButtons());
     this.listen();
-    this.dress("auto");
+    this.theme = new Theme(byId("theme"), () => this.panels.forEach((panel) => panel.dress()));
     this.filter();
     this.show(this.tests.find((test) => test.outcome !== "passed" || test.findings.length) ?? this.tests[0]);
   }
@@ -115,16 +95,11 @@ class Page {
   listen() {
     byId("find-test").addEventListener("input", () => this.filter());
     byId("help").onclick = () => byId("keys").showModal();
-    byId("theme").onclick = () => {
-      const names = Object.keys(THEMES);
-      this.dress(names[(names.indexOf(this.theme) + 1) % names.length]);
-    };
     byId("tests").addEventListener("keydown", (event) => {
       const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
       if (by) { event.preventDefault(); this.step(by); }
     });
     document.addEventListener("keydown", (event) => this.press(event));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.dress(this.theme));
     window.addEventListener("beforeprint", () => this.expand());
     window.addEventListener("afterprint", () => this.collapse());
   }
@@ -140,16 +115,6 @@ class Page {
     actions[event.key]();
   }
 
-  dress(theme) {
-    this.theme = theme;
-    const isDark = theme === "dark" || (theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
-    document.documentElement.dataset.theme = isDark ? "dark" : "light";
-    byId("theme").textContent = THEMES[theme];
-    for (const panel of this.panels) panel.lanes.dress();
-    for (const old of document.querySelectorAll("button .swatch")) old.replaceWith(swatch(old.parentElement.dataset.outcome));
-    for (const panel of this.panels) panel.table.draw();
-  }
-
   /** For paper: every test that is listed, one after the other, with its whole timeline. */
   expand() {
     document.documentElement.dataset.theme = "light";
@@ -160,7 +125,7 @@ class Page {
 
   collapse() {
     byId("print").replaceChildren();
-    this.dress(this.theme);
+    this.theme.choose(this.theme.name);
   }
 }
 

@@ -27,7 +27,6 @@ class Table {
   /** @param {(bar) => void} onSelect is called with the bar whose row was chosen. */
   constructor(place, { onSelect }) {
     this.onSelect = onSelect;
-    this.sorted = { column: COLUMNS[0], down: false };
     this.head = make("tr", { "aria-rowindex": 1 });
     this.body = make("tbody");
     this.table = make("table", { className: "exchanges" }, make("thead", {}, this.head), this.body);
@@ -35,18 +34,25 @@ class Table {
     this.scroller.addEventListener("scroll", () => this.draw());
     this.scroller.addEventListener("keydown", (event) => this.press(event));
     place.replaceChildren(this.scroller);
+    this.bars = [];
+    this.sort(COLUMNS[0], false);
   }
 
   show(bars) {
     this.bars = bars;
-    this.sort(this.sorted.column, this.sorted.down);
+    this.arrange();
   }
 
   sort(column, down) {
     this.sorted = { column, down };
+    this.head.replaceChildren(...COLUMNS.map((each) => this.header(each)));
+    this.arrange();
+  }
+
+  arrange() {
+    const { column, down } = this.sorted;
     const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
     this.shown = [...this.bars].sort((one, other) => compare(column.of(one), column.of(other)) * (down ? -1 : 1));
-    this.head.replaceChildren(...COLUMNS.map((each) => this.header(each)));
     this.table.setAttribute("aria-rowcount", this.shown.length + 1);
     this.scroller.style.height = `${Math.min(320, (this.shown.length + 1) * ROW + 4)}px`;
     this.draw();

@@ -32,11 +32,11 @@ def browser(tmp_path_factory):
 
 
 class Page:
-    """A report that is open."""
+    """A report, or a live page, that is open."""
 
-    def __init__(self, browser, path):
+    def __init__(self, browser, url):
         self.browser = browser
-        browser.get(path.as_uri())
+        browser.get(url)
         self.settle()
 
     def settle(self):
@@ -69,7 +69,7 @@ class Page:
 
     @property
     def canvas(self):
-        return self.one("#test canvas[role]")
+        return self.one("main canvas[role]")
 
     @property
     def window(self):
@@ -86,9 +86,9 @@ class Page:
     def colors(self):
         """The colours of the canvas, as it is now."""
         script = """[...new Set((() => {
-            const { width, height } = document.querySelector("#test canvas[role]");
+            const { width, height } = document.querySelector("main canvas[role]");
             const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-            copy.drawImage(document.querySelector("#test canvas[role]"), 0, 0);
+            copy.drawImage(document.querySelector("main canvas[role]"), 0, 0);
             const { data } = copy.getImageData(0, 0, width, height);
             return Array.from({ length: data.length / 4 }, (_, i) => `${data.slice(4 * i, 4 * i + 4)}`);
         })())]"""
@@ -102,7 +102,15 @@ def show(browser, tmp_path):
     def page(*tests):
         path = tmp_path / "report.html"
         path.write_text(render_page(Report(tests=tests)), encoding="utf-8")
-        return Page(browser, path)
+        return Page(browser, path.as_uri())
 
     yield page
+    assert browser.get_log("browser") == []
+
+
+@pytest.fixture
+def watch(browser):
+    """Open a live page, by its address; likewise."""
+    yield lambda url: Page(browser, url)
+    browser.get("about:blank")  # what is gone after the test is not asked for its news
     assert browser.get_log("browser") == []
