@@ -1,6 +1,7 @@
 """The subcommands of ``httpconc``, one module each, which say how they are called and what they do.
 
-Each has ``add_parser(commands)`` and ``run(options) -> int``, and imports what it needs to run when it runs.
+Each has ``add_parser(commands)`` and ``run(options) -> int``, and imports what it needs to run when it runs. The whole
+parser is ``options.parser``.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from pytest_httpconc.commands import compare, demo, replay, serve, survey
+from pytest_httpconc.commands import compare, completion, demo, replay, serve, survey
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -26,4 +27,4 @@ class Command(Protocol):
 
 
 #: In the order in which ``--help`` has them.
-COMMANDS: tuple[Command, ...] = (demo, serve, replay, survey, compare)
+COMMANDS: tuple[Command, ...] = (demo, serve, replay, survey, compare, completion)
