@@ -31,12 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     130 after Ctrl-C; some commands have more.
     """
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = _parsed(parser, sys.argv[1:] if arguments is None else arguments)
     if options.command is None:
         parser.print_help()
         return 0
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:  # whoever read has had enough, as in `httpconc survey | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
@@ -46,6 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _end(options, f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (ScenarioError, FakeServerError) as error:
         _end(options, str(error))
+
+
+def _parsed(parser: argparse.ArgumentParser, given: Sequence[str]) -> argparse.Namespace:
+    """What was given; where a command runs another, that is what follows ``--``, and argparse must not look for it."""
+    if "--" in given:
+        place = given.index("--")
+        options = parser.parse_args(given[:place])
+        if hasattr(options, "to_run"):
+            options.to_run = list(given[place + 1 :])
+            return options
+    return parser.parse_args(given)
 
 
 def _end(options: argparse.Namespace, problem: str, *, status: int = 2) -> NoReturn:

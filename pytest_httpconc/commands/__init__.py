@@ -1,7 +1,7 @@
 """The subcommands of ``httpconc``, one module each, which say how they are called and what they do.
 
 Each has ``add_parser(commands)`` and ``run(options) -> int``, and imports what it needs to run when it runs. The whole
-parser is ``options.parser``.
+parser is ``options.parser``. A command that runs another sets a default for ``to_run``: there is what follows ``--``.
 """
 
 from __future__ import annotations

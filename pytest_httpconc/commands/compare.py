@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from pytest_httpconc.commands.readings import target_file
+
 if TYPE_CHECKING:
     from pytest_httpconc.bench.revisions.comparing import Compared
 
@@ -57,15 +59,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="have the environments see the packages of this one, and install the package alone: quick, where the "
         "dependencies of both revisions are the same",
     )
-    parser.add_argument("--json", type=_file, metavar="FILE", help="write all figures as JSON")
+    parser.add_argument("--json", type=target_file, metavar="FILE", help="write all figures as JSON")
     return parser
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} can't be written; give a file in a folder that is there")
-    return path
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,7 +13,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "demo",
         help="run the repaired and the wrong clients through the plugin, and print what it makes of them",
         description="Runs the remote-docker client and the wrong ones that it replaced through the plugin, each in "
-        "the same tests, and prints what was caught and what was cleared. Example: httpconc demo --verbose",
+        "the same tests, and prints what was caught and what was cleared.",
+        epilog="example:\n  httpconc demo --verbose",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="print every finding in full")
     return parser

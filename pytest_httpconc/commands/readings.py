@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from fake_servers.errors import ScenarioError
 
-__all__ = ["port", "reading"]
+__all__ = ["port", "reading", "target_file"]
 
 Value = TypeVar("Value")
 
@@ -40,3 +41,15 @@ def port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; allowed are 0 (any that is free) to 65535, as in 8080")
     return int(text)
+
+
+def target_file(text: str) -> Path:
+    """A file to be written: known at once to be none, where what is written would take long to make.
+
+    Raises:
+        argparse.ArgumentTypeError: it can't be one.
+    """
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} can't be written; give a file in a folder that is there")
+    return path

@@ -34,13 +34,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "they come; with a command, runs that against it and ends with its exit status.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="httpconc replay [-h] [--port PORT] [--dashboard [[ADDRESS:]PORT]] [--json] FILE [-- COMMAND ...]",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the recording")
     parser.add_argument(
         "--port", type=_port, default=0, help="1 to 65535, or same for the recorded one (default: any that is free)"
     )
     add_showing(parser)
-    parser.add_argument("arguments", nargs="*", metavar="-- COMMAND", help="what to run, and its arguments")
+    parser.set_defaults(to_run=[])
     return parser
 
 
@@ -55,11 +56,16 @@ def _port(text: str) -> Port:
 
 def run(options: argparse.Namespace) -> int:
     """Serve or run it; 2 where that can't be done, in one line."""
+    from fake_servers import ScenarioError
     from pytest_httpconc.recordings.forms import load
     from pytest_httpconc.recordings.serving import run_command, started
 
-    if options.arguments:
-        return run_command(options.file, options.arguments, port=options.port)
+    if options.to_run:
+        if options.json or options.dashboard is not None:
+            raise ScenarioError(
+                "--json and --dashboard show what is served by hand; leave them out where a command runs"
+            )
+        return run_command(options.file, options.to_run, port=options.port)
     recording = load(options.file)
     with started(recording, port=options.port) as servers:
         return show(servers, options, header=_header(recording, servers))
