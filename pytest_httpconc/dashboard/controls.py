@@ -47,6 +47,8 @@ class Controls:
         Raises:
             ScenarioError: it makes no sense.
         """
+        if not self.may_inject:
+            raise ScenarioError("what goes wrong was recorded, and is replayed; an injection would count for nothing")
         said = {name: _read(name, text) for name, text in given.items() if text != ""}
         when = {name: value for name, value in said.items() if name not in _WHAT}
         if not said.keys() & set(_WHAT):

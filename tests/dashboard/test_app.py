@@ -7,9 +7,11 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from fake_servers import FakeServer, FakeServerError, Response
+from fake_servers import FakeServer, FakeServerError, Response, ScenarioError
+from fake_servers.decisions import Decisions
 from fake_servers.faults import Reset
 from pytest_httpconc.dashboard.app import TOKEN_HEADER
+from pytest_httpconc.dashboard.controls import Controls
 from pytest_httpconc.dashboard.feed import Judge
 from pytest_httpconc.dashboard.hosting import Dashboard
 
@@ -104,6 +106,12 @@ def test_injection_is_taken_back_by_its_number_and_no_equal_one_with_it(server, 
         requests.delete(f"{dashboard.url}servers/0/injections/{numbers[1]}", headers={TOKEN_HEADER: token})
         assert server.scenario.injections == (kept,)
         assert server.scenario.injections[0] is kept
+
+
+def test_replay_takes_no_injection(server):
+    server.follow(Decisions.of(server.scenario, [], []))
+    with pytest.raises(ScenarioError, match="was recorded, and is replayed"):
+        Controls(server).inject({"fault": "Reset"})
 
 
 def test_server_whose_process_has_ended_is_told(server):
