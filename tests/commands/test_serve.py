@@ -38,7 +38,8 @@ def serving(*arguments):
 
 def test_faults_act_and_the_summary_tells_what_was_found():
     fault = ["--fault", "Disconnect(at=EXECUTED)", "--on", "POST /execute", "--times", "1"]
-    with serving("docker", "--port", "0", *fault) as (process, url, header):
+    with serving("docker", "--port", "0", "--dashboard", *fault) as (process, url, header):
+        assert url in requests.get(header.partition("\ndashboard: ")[2].splitlines()[0]).text
         assert f"export DOCKER_HOST=tcp://{url.removeprefix('http://')}\n" in header
         command = {"container_id": "x", "command": "ls"}
         with pytest.raises(requests.ConnectionError):

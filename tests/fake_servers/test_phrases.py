@@ -1,11 +1,14 @@
 """Faults and latencies in one line."""
 
 import pytest
+from hypothesis import given, settings
 
 from fake_servers import Moment, ScenarioError
 from fake_servers.faults import Disconnect, Malformed, Reset, Status, WrongLength
 from fake_servers.latency import Fixed, Lognormal, Uniform
 from fake_servers.phrases import read_fault, read_latency
+from fake_servers.plain import to_plain
+from pytest_httpconc import strategies
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,14 @@ def test_fault_is_read_as_it_is_written_in_python(text, fault):
 @pytest.mark.parametrize("fault", [Disconnect(at=Moment.IDLE), Reset(after_bytes=3), Status(429), WrongLength(3)])
 def test_fault_is_read_as_it_is_printed(fault):
     assert read_fault(str(fault)) == fault
+
+
+@given(fault=strategies.faults())
+@settings(max_examples=60)
+def test_any_fault_has_its_line(fault):
+    plain = to_plain(fault)
+    kind = plain.pop("kind")
+    assert read_fault(f"{kind}({', '.join(f'{name}={value!r}' for name, value in plain.items())})") == fault
 
 
 @pytest.mark.parametrize(

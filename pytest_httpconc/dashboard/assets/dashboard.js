@@ -61,7 +61,7 @@ class Dashboard {
     };
     events.onmessage = ({ data }) => {
       const news = JSON.parse(data);
-      this.watched[news.place].take(news);
+      this.watched[news.place]?.take(news); // another run may have fewer
     };
     events.onerror = () => this.tell("the server does not answer; what is shown is what came last", true);
   }
