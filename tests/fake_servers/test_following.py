@@ -52,6 +52,16 @@ def test_exchange_in_progress_is_told_again_when_it_has_changed(server):
         assert [e.number for e in later if e.ended_at is not None] == [1, 2]
 
 
+def test_of_much_that_is_new_the_last_is_found(server):
+    follower = Follower(server.ledger, at_most=2)
+    for _ in range(5):
+        requests.get(server.url)
+    news = follower.look()
+    assert ([c.number for c in news.connections], [e.number for e in news.exchanges]) == ([4, 5], [4, 5])
+    requests.get(server.url)
+    assert [e.number for e in follower.look().exchanges] == [6]
+
+
 def test_reset_is_told_and_what_came_after_it(server):
     follower = Follower(server.ledger)
     requests.get(server.url)

@@ -82,6 +82,8 @@ def test_fault_is_injected_from_the_page_seen_found_and_taken_back(server, page)
     until(page, lambda: page.texts(".finding .code") == ["HC201"])
     page.click(".finding button")
     assert page.texts(".details dd")[0] == "1, the 1st on connection 1"
+    for one in page.all("button, input, canvas[role], main"):
+        assert one.accessible_name or not one.is_displayed(), one.get_attribute("outerHTML")
     page.click(".injections button")
     until(page, lambda: not page.texts(".injections li"))
     assert requests.post(f"{server.url}/orders", data="tea").text == "tea"
