@@ -54,6 +54,8 @@ class Feed:
         """
         counts = _counts_now(self._ledger)  # before the records, so that none is counted of which nothing is told
         news = self._follower.look()
+        if news.has_begun_anew:
+            counts, self._judge = _counts_now(self._ledger), Judge(self._ledger)
         if self._begin is None or news.has_begun_anew:
             self._begin = _first(news)
         state = {"counts": counts, **self._state_now(is_new=bool(news))}
