@@ -43,6 +43,7 @@ if __name__ == "__main__":
     import httpx  # noqa: F401
     import pytest
     import requests  # noqa: F401
+    import scipy.stats  # noqa: F401
 
     for module in pkgutil.iter_modules(_pytest.__path__, "_pytest."):
         importlib.import_module(module.name)
