@@ -41,7 +41,7 @@ def _one(finding: Finding) -> str:
     picture = timeline(finding.connections, finding.exchanges)
     if picture:
         parts += ["", textwrap.indent(picture, "  ")]
-    parts += ["", _wrapped(f"hint: {finding.hint}"), f"  see docs/findings/{finding.code}.md"]
+    parts += ["", _wrapped(f"hint: {finding.hint}"), f"  for more: httpconc explain {finding.code}"]
     return "\n".join(parts)
 
 

@@ -24,7 +24,7 @@ EVIDENCE = [
     "*connection 1 *|*2*x*| closed by fault",
     "*connection 2 *|*3*>*|*",
     "*hint: *",
-    "*see docs/findings/HC201.md",
+    "*for more: httpconc explain HC201",
 ]
 
 

@@ -54,7 +54,7 @@ HC201 request sent again after it may have been executed
   hint: turn retries off for this call (requests/urllib3: max_retries=0; SDKs: max_retries=0; no loop around
         it), or send an idempotency key that the server honours; two calls that are meant to be alike must
         differ in target or body to be told apart
-  see docs/findings/HC201.md"""
+  for more: httpconc explain HC201"""
 
 
 def test_finding_is_told_to_the_letter():

@@ -55,7 +55,7 @@ def test_finding_reads_like_a_compilers_error():
         "  1 connection of 1 (at here)",
         "    connection 1: idle",
     ]
-    assert render([finding]).splitlines()[-1] == "  see docs/findings/HC101.md"
+    assert render([finding]).splitlines()[-1] == "  for more: httpconc explain HC101"
 
 
 def test_long_evidence_is_cut():
