@@ -59,11 +59,12 @@ def fork():
 def run(pytester, monkeypatch, fork):
     """Run a test file's source in a process of its own: what a client with a bug leaves must reach no other test.
 
-    Only our plugin is loaded, and those that are named.
+    In place of one source, there may be several by the names of their modules. Only our plugin is loaded, and those
+    that are named.
     """
 
     def run(source, *arguments, plugins=(), ini=""):
-        pytester.makepyfile(source)
+        pytester.makepyfile(**source) if isinstance(source, dict) else pytester.makepyfile(source)
         pytester.makeini(f"[pytest]\nhttpconc_grace = 0.2\n{ini}")
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         for name in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS"):  # on them pytest repeats whole messages in its summary

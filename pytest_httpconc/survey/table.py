@@ -24,7 +24,7 @@ told which version of the API to speak, and httpx and the SDKs to trust no certi
 This page is made by a command, in an environment with all clients but niquests, whose `urllib3-future` takes the place
 of urllib3, and one with niquests alone:
 
-```
+```sh
 python3 -m venv .venv-niquests && .venv-niquests/bin/pip install . looptime niquests
 .venv-niquests/bin/httpconc survey niquests --write niquests.json
 python3 -m venv .venv-survey && .venv-survey/bin/pip install '.[survey]'
