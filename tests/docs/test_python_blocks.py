@@ -1,7 +1,7 @@
 """What the pages show in Python does what they say: it passes, or just what they name is found in it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -160,3 +160,31 @@ def test_files_that_a_page_names_do_together_what_it_says(blocks, run, monkeypat
         printed = run(sources, "-o", "httpconc_grace=10").stdout.str()
         assert (project.place, _codes(printed)) == (project.place, project.finds)
         assert [line for output in project.outputs for line in _untrue(output, printed)] == []
+
+
+FOUND = f"E   CheckFailed: HC201 {CATALOGUE['HC201'].statement}"
+
+
+@pytest.mark.parametrize(
+    ("finds", "output", "outcome"),
+    [
+        ({"HC201"}, "", Outcome(passed=1)),
+        ({"HC101"}, "", Outcome(failures=(FOUND,))),
+        ({"HC101", "HC201"}, "", Outcome(failures=(FOUND,))),
+        ({"HC201"}, "", Outcome(failures=(FOUND, FOUND))),
+        ({"HC201"}, "for more: httpconc explain HC101", Outcome(failures=(FOUND,))),
+        ((), "", Outcome(failures=(FOUND,))),
+        ((), "", Outcome(failures=("E   ZeroDivisionError",))),
+        ((), "", Outcome()),
+    ],
+)
+def test_block_that_does_not_do_what_its_page_says_is_a_problem(blocks, finds, output, outcome):
+    block = replace(blocks[0], finds=frozenset(finds), output=output)
+    assert len(list(_problems([block], {block.name: outcome}))) == 1
+
+
+def test_block_that_does_what_its_page_says_is_none(blocks):
+    bug = replace(blocks[0], finds=frozenset({"HC201"}), output=f"...\n{FOUND}")
+    assert list(_problems([bug], {bug.name: Outcome(failures=(FOUND,))})) == []
+    repaired = replace(blocks[0], finds=frozenset())
+    assert list(_problems([repaired], {repaired.name: Outcome(passed=1)})) == []
