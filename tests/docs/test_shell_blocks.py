@@ -23,6 +23,7 @@ OTHERS = {"adev", "cd", "curl", "export", "git", "locust", "mkdocs", "npm", "sh"
 def problem(pytester):
     """Read a command as its program would; give what is wrong with it, or nothing."""
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+    pytester.mkdir("docs")  # what is written goes to a folder that is there
 
     def problem(words):
         said = io.StringIO()
