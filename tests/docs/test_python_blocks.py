@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -74,9 +75,8 @@ def _with(outcome, case):
 def _codes(text):
     """What a run has found: each finding is told by its statement at the end of a line."""
     lines = text.splitlines()
-    return {
-        code for code, rule in CATALOGUE.items() if any(line.endswith(f"{code} {rule.statement}") for line in lines)
-    }
+    told = {code: f"{code} {rule.statement}" for code, rule in CATALOGUE.items()}
+    return {code for code, statement in told.items() if any(line.endswith(statement) for line in lines)}
 
 
 def _problems(blocks, outcomes):
@@ -109,20 +109,17 @@ def _blurred(line):
     return re.sub(r"\b[0-9a-f]{16}\b|\d+\.\d+ ?m?s\b( \(.+?\))?|(?<=:)\d{4,5}\b", "?", line)
 
 
-def _projects(blocks):
-    """A page's projects: wherever an output is shown after files have changed, one begins."""
-    projects, files, page, is_run = [], {}, "", True
-    for block in blocks:
-        if block.page != page:
-            assert is_run, f"no output is shown of {sorted(files)} in {page}"
-            files, page = {}, block.page
+def _projects(page):
+    """A page's projects: wherever it shows an output after its files have changed, one begins."""
+    projects, files, finds = [], {}, frozenset()
+    for block in page:
         if block.title:
-            files, finds, is_run = {**files, block.title: block.text}, block.finds, False
+            files, finds = {**files, block.title: block.text}, block.finds
         elif block.language == "text" and files:
-            if not is_run:
+            if not projects or projects[-1].files is not files:
                 projects.append(Project(str(block), files, finds, []))
-            is_run = True
             projects[-1].outputs.append(block.text)
+    assert not files or projects[-1].files is files, f"no output is shown of {sorted(files)}"
     return projects
 
 
@@ -153,12 +150,13 @@ def test_examples_of_readme_and_the_guides_do_what_they_say(blocks, run_blocks):
 def test_files_that_a_page_names_do_together_what_it_says(blocks, run, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # one version of a file follows the other within a second
     monkeypatch.setenv("COLUMNS", "80")
-    projects = _projects(blocks)
+    projects = [project for _, page in groupby(blocks, lambda block: block.page) for project in _projects(page)]
     assert projects
     for project in projects:
         sources = {title.removesuffix(".py"): text for title, text in project.files.items()}
-        printed = run(sources, "-o", "httpconc_grace=10").stdout.str()
-        assert (project.place, _codes(printed)) == (project.place, project.finds)
+        ran = run(sources, "-o", "httpconc_grace=10")
+        printed = ran.stdout.str()
+        assert (project.place, _codes(printed), ran.ret) == (project.place, project.finds, 1 if project.finds else 0)
         assert [line for output in project.outputs for line in _untrue(output, printed)] == []
 
 
