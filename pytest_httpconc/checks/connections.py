@@ -152,13 +152,15 @@ def _needless(
 
 
 def _was_free(old: Connection, exchanges: list[Exchange], new: Connection) -> bool:
-    """Whether ``old`` was idle and promised to stay open when ``new`` was opened."""
-    if not exchanges or old.closed_by not in {None, Closer.CLIENT_FIN, Closer.CLIENT_RST}:
+    """Whether ``old`` was idle and promised to stay open when ``new`` was opened.
+
+    One that had carried nothing yet was being opened for a call of its own.
+    """
+    if old.closed_by not in {None, Closer.CLIENT_FIN, Closer.CLIENT_RST}:
         return False
-    return all(
-        e.outcome is Outcome.ANSWERED and e.finished_at is not None and e.finished_at <= new.opened_at
-        for e in exchanges
-        if e.begun_at <= new.opened_at
+    before = [e for e in exchanges if e.begun_at <= new.opened_at]
+    return bool(before) and all(
+        e.outcome is Outcome.ANSWERED and e.finished_at is not None and e.finished_at <= new.opened_at for e in before
     )
 
 

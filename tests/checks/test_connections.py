@@ -94,6 +94,11 @@ class TestExcess:
         ledger = Ledger.of(connections, [exchange(n, at=10, connection=n) for n in range(1, 4)])
         assert find_excess_connections(ledger, at_most=3) == []
 
+    def test_connections_that_were_opened_together_are_not_needless_whichever_is_used_first(self, connection, exchange):
+        connections = [connection(n, 10 + n / 10) for n in range(1, 4)]
+        ledger = Ledger.of(connections, [exchange(n, at=20 - n, connection=n) for n in range(1, 4)])
+        assert [finding.code for finding in find_excess_connections(ledger, at_most=2)] == ["HC104"]
+
     def test_more_at_once_than_the_limit_is_hc104(self, connection, exchange):
         connections = [connection(n, 10) for n in range(1, 4)]
         ledger = Ledger.of(connections, [exchange(n, at=10, connection=n) for n in range(1, 4)])

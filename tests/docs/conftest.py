@@ -1,7 +1,6 @@
 """The fenced code of all pages, with what a page says of it in comments that no reader sees.
 
-``<!-- finds: HC101 HC301 -->`` before a block means that it fails, and that just these are found; ``<!-- finds: HC104,
-perhaps HC103 -->``, that the order of its calls decides on the second.
+``<!-- finds: HC101 HC301 -->`` before a block means that it fails, and that just these are found.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
-_FINDS = re.compile(r"<!-- finds: ([HC0-9 ]+)(?:, perhaps ([HC0-9 ]+))? -->")
+_FINDS = re.compile(r"<!-- finds: ([HC0-9 ]+) -->")
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,6 @@ class Block:
         info: what stands behind the fence: the language, and a title where the block is a file.
         text: what is in it.
         finds: the codes that a page says are found in it.
-        may_find: the codes that may be found besides.
         output: the text that follows it as its output; empty where none does.
     """
 
@@ -39,7 +37,6 @@ class Block:
     info: str
     text: str
     finds: frozenset[str]
-    may_find: frozenset[str]
     output: str
 
     def __str__(self) -> str:
@@ -81,15 +78,14 @@ def _blocks_of(path: Path) -> list[Block]:
     found = []
     for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if token.type in {"fence", "code_block"}:
-            finds, perhaps = _FINDS.search(before.content).groups("") if "<!-- finds" in before.content else ("", "")
+            comment = _FINDS.search(before.content)
             found.append(
                 Block(
                     page=str(path.relative_to(ROOT)),
                     line=token.map[0] + 1,
                     info=token.info,
                     text=token.content,
-                    finds=frozenset(finds.split()),
-                    may_find=frozenset(perhaps.split()),
+                    finds=frozenset(comment[1].split() if comment else ()),
                     output=after.content if after.type == "fence" and after.info == "text" else "",
                 )
             )
