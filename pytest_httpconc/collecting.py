@@ -43,13 +43,13 @@ class KnownViolation(Exception):
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> pytest.Collector | None:
-    if _is_contract(obj) and collector.istestclass(obj, name):
+    if is_contract(obj) and collector.istestclass(obj, name):
         return ContractClass.from_parent(collector, name=name, obj=obj)
     return None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    contracts = [item for item in items if isinstance(item, pytest.Function) and _is_contract(item.cls)]
+    contracts = [item for item in items if isinstance(item, pytest.Function) and is_contract(item.cls)]
     if not contracts:
         return
     from pytest_httpconc.contract.selection import reason_against
@@ -65,7 +65,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in reasons]
 
 
-def _is_contract(obj: object) -> bool:
+def is_contract(obj: object) -> bool:
+    """Whether it is a contract, a user's or the one that they subclass."""
     contracts = sys.modules.get("pytest_httpconc.contract")
     return contracts is not None and inspect.isclass(obj) and issubclass(obj, contracts.ClientContract)
 
@@ -73,7 +74,7 @@ def _is_contract(obj: object) -> bool:
 # -- what is known to be broken -------------------------------------------------------------------------------
 
 
-def _known(item: pytest.Item) -> dict[str, str]:
+def known_of(item: pytest.Item) -> dict[str, str]:
     """The codes that a test is known to find, with the reasons."""
     known = getattr(getattr(item, "cls", None), "known", {})
     found = known.get(item.name) or known.get(getattr(item, "originalname", item.name))
@@ -81,7 +82,7 @@ def _known(item: pytest.Item) -> dict[str, str]:
 
 
 def _expect_known(item: pytest.Item) -> None:
-    known = _known(item)
+    known = known_of(item)
     if known:
         reason = "; ".join(f"{code}: {why}" for code, why in sorted(known.items()))
         item.add_marker(pytest.mark.xfail(raises=KnownViolation, strict=True, reason=reason))
@@ -89,7 +90,7 @@ def _expect_known(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    if not _is_contract(pyfuncitem.cls):
+    if not is_contract(pyfuncitem.cls):
         return (yield)
     from pytest_httpconc.findings import CheckFailed
     from pytest_httpconc.report.terminal import render
@@ -98,7 +99,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     try:
         return (yield)
     except CheckFailed as failed:
-        if {finding.code for finding in failed.findings} == set(_known(pyfuncitem)):
+        if {finding.code for finding in failed.findings} == set(known_of(pyfuncitem)):
             raise KnownViolation(str(failed)) from None
         place = _place_of_call(pyfuncitem.cls)
         findings = [replace(finding, evidence=[*finding.evidence, place]) for finding in failed.findings]

@@ -31,6 +31,7 @@ from pytest_httpconc.clients.batching import BatchQueue, concurrently
 from pytest_httpconc.clients.docker import RemoteDockerEnvironment, request_timeout
 from pytest_httpconc.clients.llm import OpenRouterModel
 from pytest_httpconc.clients.resilience import CircuitBreaker, Fallback, ModelFactory, RetryPolicy
+from pytest_httpconc.load import ContractUser
 
 server = FakeServer(scenario=Scenario([Injection(on="POST /orders", fault=Status(503), times=1)], seed=7))
 
@@ -140,3 +141,11 @@ class TestMyClient(ClientContract):
 
     def call(self, client: requests.Session, url: str, payload: dict[str, str]) -> object:
         return client.post(url, json=payload, timeout=self.read_timeout).json()
+
+
+class MyUser(ContractUser):
+    contract = TestMyClient
+    server = FakeServer(host="process")
+    shares_client = True
+    min_concurrency = 10
+    ignore = ("HC103",)

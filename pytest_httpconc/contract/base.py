@@ -102,7 +102,7 @@ class Contract:
             for name in _TIMEOUTS:
                 if getattr(self, name) is not None:
                     setattr(self, name, self.short_timeout)
-        return Trial(self, server=server, httpconc=httpconc, maker=Maker(request))
+        return Trial(self, server=server, httpconc=httpconc, maker=Maker.of_test(request))
 
     # -- what the tests ask -------------------------------------------------------------------------------
 

@@ -8,11 +8,13 @@ the fixture's function, and enters it as a context manager.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
+
+from fake_servers.errors import ScenarioError
 
 __all__ = ["Maker", "missing_fixture"]
 
@@ -33,35 +35,69 @@ def missing_fixture(contract: type, node: pytest.Collector) -> str | None:
 
 
 class Maker:
-    """Makes a client as the user's fixture does, each time anew.
-
-    What the fixture asks for is taken from pytest, once for a test; an async fixture among it is made anew with the
-    client, in the same loop.
+    """Makes what a fixture of the user's makes, each time anew.
 
     Args:
-        request: of the test.
-        name: of the fixture.
+        function: the fixture's, bound to its instance.
+        arguments: what it asks for, by name.
+        makers: of the async fixtures that it asks for: they are made anew with it, in the same loop.
     """
 
-    def __init__(self, request: pytest.FixtureRequest, name: str = _CLIENT) -> None:
-        defined = _definition(request.node, name)
-        assert defined is not None, "the class was looked at when it was collected"
-        self._function = _bound(_unwrapped(defined.func), request.instance)
-        self._arguments: dict[str, Any] = {}
-        self._makers: dict[str, Maker] = {}
-        for argument in defined.argnames:
-            if _is_async(request.node, argument):
-                self._makers[argument] = Maker(request, argument)
-            else:
-                self._arguments[argument] = request.getfixturevalue(argument)
+    def __init__(
+        self, function: Callable[..., Any], arguments: Mapping[str, Any], makers: Mapping[str, Maker] | None = None
+    ) -> None:
+        self._function = function
+        self._arguments = dict(arguments)
+        self._makers = dict(makers or {})
         itself = inspect.iscoroutinefunction(self._function) or inspect.isasyncgenfunction(self._function)
         self.is_async = itself or bool(self._makers)
+        self.is_generator = inspect.isgeneratorfunction(self._function)
+
+    @classmethod
+    def of_test(cls, request: pytest.FixtureRequest, name: str = _CLIENT) -> Maker:
+        """Of the fixture that this name means in a test; what it asks for is taken from pytest, once for the test."""
+        defined = _definition(request.node, name)
+        assert defined is not None, "the class was looked at when it was collected"
+        arguments: dict[str, Any] = {}
+        makers: dict[str, Maker] = {}
+        for argument in defined.argnames:
+            if _is_async(request.node, argument):
+                makers[argument] = cls.of_test(request, argument)
+            else:
+                arguments[argument] = request.getfixturevalue(argument)
+        return cls(_bound(_unwrapped(defined.func), request.instance), arguments, makers)
+
+    @classmethod
+    def without_pytest(cls, contract: object, given: Mapping[str, Any], name: str = _CLIENT) -> Maker:
+        """Of a fixture in a contract's class, where no pytest runs.
+
+        Args:
+            contract: an instance of the class.
+            given: what fixtures may ask for here, by name.
+            name: of the fixture.
+
+        Raises:
+            ScenarioError: the class has no such fixture, or it asks for something else.
+        """
+        kind = type(contract).__name__
+        defined = inspect.getattr_static(contract, name, None)
+        function = inspect.unwrap(defined) if callable(defined) else None
+        if function is None:
+            raise ScenarioError(f"{kind} has no fixture {name!r} in its class, where it is looked for without pytest")
+        _, *asked = inspect.signature(function).parameters
+        unknown = [argument for argument in asked if argument not in given]
+        if unknown:
+            raise ScenarioError(
+                f"the fixture {name!r} of {kind} asks for {', '.join(unknown)}, which pytest alone can make; without "
+                f"pytest it may ask for {', '.join(given) or 'nothing'}"
+            )
+        return cls(function.__get__(contract), {argument: given[argument] for argument in asked})
 
     @contextmanager
     def entered(self) -> Iterator[Any]:
         """A new client, of a fixture that is not async."""
         made = self._function(**self._arguments)
-        if not inspect.isgeneratorfunction(self._function):
+        if not self.is_generator:
             yield made
             return
         with contextmanager(lambda: made)() as client:
@@ -77,7 +113,7 @@ class Maker:
                 made = await stack.enter_async_context(asynccontextmanager(lambda: made)())
             elif inspect.iscoroutinefunction(self._function):
                 made = await made
-            elif inspect.isgeneratorfunction(self._function):
+            elif self.is_generator:
                 made = stack.enter_context(contextmanager(lambda: made)())
             yield made
 
