@@ -88,7 +88,7 @@ class _Kind(ABCMeta):
     def __call__(cls, *arguments: Any, **options: Any) -> Any:
         server = super().__call__(*arguments, **options)
         if server._is_to_cross:
-            server._crossing = Crossing(cls, arguments, options)
+            server._crossing = Crossing(cls, *server._as_made(arguments, options))
         return server
 
 
@@ -97,6 +97,10 @@ class Crosses(metaclass=_Kind):
 
     _is_to_cross = False
     _crossing: Crossing | None = None
+
+    def _as_made(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments that it was made with, as they can cross."""
+        return arguments, options
 
 
 def told(

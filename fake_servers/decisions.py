@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from fake_servers.faults import AtListener, Fault
 from fake_servers.records import Connection, Exchange
-from fake_servers.scenario import Injection, Plan, Scenario, ScenarioRun
+from fake_servers.scenario import Injection, Plan, Scenario, ScenarioRun, acts_on_bytes
 
 __all__ = ["DecidedRun", "Decisions"]
 
@@ -45,9 +45,14 @@ class Decisions:
         return cls(
             scenario=scenario,
             requests={key: tuple(plans) for key, plans in requests.items()},
-            connections=tuple(connection.fault for connection in connections),
+            connections=tuple(_at_accept(connection.fault) for connection in connections),
             listener=tuple(listener),
         )
+
+
+def _at_accept(fault: Fault | None) -> Fault | None:
+    """What was planned for a connection before anything was read, and not for the bytes that it carried."""
+    return None if acts_on_bytes(fault) else fault
 
 
 class DecidedRun(ScenarioRun):
@@ -81,6 +86,10 @@ class DecidedRun(ScenarioRun):
         if plan.fault is None and not plan.latency and not held_at:
             return None
         return plan._replace(held_at=held_at)
+
+    def plan_plain(self) -> Plan:
+        super().plan_plain()
+        return self._goes_on.plan_plain()
 
     def plan_connection(self) -> Fault | None:
         super().plan_connection()

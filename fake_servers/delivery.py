@@ -17,7 +17,7 @@ from fake_servers.scenario import Plan
 from fake_servers.service import Answer, Service
 from fake_servers.wire import Last, encoded
 
-__all__ = ["LARGE_BODY", "Turn", "acts_at", "serve"]
+__all__ = ["LARGE_BODY", "Outlet", "PlainOutflow", "Turn", "acts_at", "serve"]
 
 LARGE_BODY: Final = 64 * 1024  #: beyond it, a response is in flight until the operating system has taken it
 
@@ -142,21 +142,71 @@ def _outlasts(fault: Fault | None) -> bool:
     return isinstance(fault, (HalfClose, Malformed)) or (isinstance(fault, WrongLength) and fault.delta > 0)
 
 
-class _Delivery:
-    """Sends one response, paced and cut as its fault says; ``fault`` is what has yet to act."""
+class Outflow:
+    """Sends bytes, paced and cut as a fault says; ``fault`` is what has yet to act."""
 
-    def __init__(self, outlet: Outlet, turn: Turn, answer: Answer, fault: Fault | None) -> None:
+    def __init__(self, outlet: Outlet, fault: Fault | None) -> None:
         self._outlet = outlet
-        self._turn = turn
-        self._answer = answer
         self.fault = fault
         self._sent = 0
-        self._begun = False
         self._cut_at = fault.after_bytes if isinstance(fault, AtMoment) else None
+        self._size, self._interval = fault.pace if isinstance(fault, Paced) else (0, 0.0)
+
+    def _begin(self) -> None:
+        """Bytes are about to be sent."""
+
+    async def _pause(self) -> None:
+        if self._interval and self._sent:
+            await self._outlet.service.sleep(self._interval)
+
+    async def _suffer(self) -> bool:
+        fault, self.fault, self._cut_at = self.fault, None, None
+        return await self._outlet.suffer(fault)
+
+    async def _up_to_cut(self, piece: bytes) -> bytes | None:
+        """Send what comes before the cut, if it is in this piece; return what is left, None if that was the end."""
+        cut_at = self._cut_at
+        if cut_at is None or self._sent + len(piece) <= cut_at:
+            return piece
+        kept = cut_at - self._sent
+        await self._write(piece[:kept])
+        return None if await self._suffer() else piece[kept:]
+
+    async def _write(self, piece: bytes) -> None:
+        if not piece:
+            return
+        self._begin()
+        self._sent += len(piece)
+        self._outlet.write(piece)
+        await self._outlet.drain()
+
+
+class PlainOutflow(Outflow):
+    """Sends what is no response to a request."""
+
+    async def send(self, block: bytes) -> bool:
+        """Send bytes; return whether the fault has let the connection live."""
+        for piece, _ in _pieces(block, self._size, ends=False):
+            await self._pause()
+            left = await self._up_to_cut(piece)
+            if left is None:
+                return False
+            await self._write(left)
+        return True
+
+
+class _Delivery(Outflow):
+    """Sends one response."""
+
+    def __init__(self, outlet: Outlet, turn: Turn, answer: Answer, fault: Fault | None) -> None:
+        super().__init__(outlet, fault)
+        self._turn = turn
+        self._answer = answer
+        self._begun = False
+        self._has_events = not isinstance(answer, Stream) or answer.has_events
 
     async def run(self) -> bool:
         """Send it; return whether it was sent to its end."""
-        size, interval = self.fault.pace if isinstance(self.fault, Paced) else (0, 0.0)
         events = -1  # the first block is the head
         source = encoded(self._turn.request, self._answer, self.fault, self._outlet.service.sleep)
         async with aclosing(source) as blocks:
@@ -166,9 +216,8 @@ class _Delivery:
                 ends = isinstance(block, Last)
                 if self._falls_due(events, ends=ends) and await self._suffer():
                     return False
-                for piece, is_last in _pieces(block, size, ends=ends):
-                    if interval and self._sent:
-                        await self._outlet.service.sleep(interval)
+                for piece, is_last in _pieces(block, self._size, ends=ends):
+                    await self._pause()
                     if not await self._send(piece, is_last=is_last):
                         return False
                 if events < 0 and isinstance(self._answer, Tunnel):
@@ -179,37 +228,21 @@ class _Delivery:
     def _falls_due(self, events: int, *, ends: bool) -> bool:
         """Whether the fault acts now, after so many events, with the end of the body to come next or not."""
         after = self.fault.after_events if isinstance(self.fault, AtMoment) else None
-        if after is None or events < 0:
+        if after is None or events < 0 or not self._has_events:
             return False
         return after == events or (after == -1 and ends)
 
-    async def _suffer(self) -> bool:
-        fault, self.fault, self._cut_at = self.fault, None, None
-        return await self._outlet.suffer(fault)
-
     async def _send(self, piece: bytes, *, is_last: bool) -> bool:
-        cut_at = self._cut_at
-        if cut_at is not None and self._sent + len(piece) > cut_at:
-            kept = cut_at - self._sent
-            await self._write(piece[:kept])
-            if await self._suffer():
-                return False
-            piece = piece[kept:]
+        left = await self._up_to_cut(piece)
+        if left is None:
+            return False
         if is_last:
             # Recorded before the last byte is sent: a client that has its answer finds it in the ledger.
             await self._outlet.flush()
             self._begin()
             self._outlet.complete(self._turn, self._answer.status)
-        await self._write(piece)
+        await self._write(left)
         return True
-
-    async def _write(self, piece: bytes) -> None:
-        if not piece:
-            return
-        self._begin()
-        self._sent += len(piece)
-        self._outlet.write(piece)
-        await self._outlet.drain()
 
     def _begin(self) -> None:
         if not self._begun:

@@ -14,6 +14,7 @@ from typing import Final, cast
 
 from fake_servers.answers import close
 from fake_servers.delivery import LARGE_BODY, Turn, acts_at, serve
+from fake_servers.errors import UpstreamEnded
 from fake_servers.faults import AtMoment, Fault, HalfClose, Moment, Reset, Stall
 from fake_servers.http import Response, Stream, Tunnel, encode
 from fake_servers.inflow import Inflow
@@ -260,6 +261,9 @@ class ServerConnection(RequestReader, asyncio.Protocol):
                 self._task = None
                 self.abort(Outcome.HANDLER_FAILED)
             raise
+        except UpstreamEnded as end:
+            self.write(end.rest)
+            self.end_with_upstream(reset=end.reset)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is kept and raised in the test
             self.service.failed(turn.request, error)
             self._task = None
@@ -280,14 +284,18 @@ class ServerConnection(RequestReader, asyncio.Protocol):
     def open_tunnel(self, turn: Turn, tunnel: Tunnel) -> None:
         """From now on, what the client sends goes to the tunnel's handler, up to its FIN, and is no request."""
         turn.request.keep_alive = False
+        tunnel.open(self._read_plainly(self._take_withheld()))
+
+    def _read_plainly(self, first: bytes) -> asyncio.StreamReader:
+        """From now on, let what the client sends be read from a stream, up to its FIN, and no more as HTTP."""
         self._deaf = True
         self._offers = False
         self._inflow.resume()
-        self._tunnel = asyncio.StreamReader(_MOST_UNREAD, self._loop)
-        self._tunnel.set_transport(self.transport)
-        self._intercept = self._tunnel.feed_data
-        self._tunnel.feed_data(self._take_withheld())
-        tunnel.open(self._tunnel)
+        reader = self._tunnel = asyncio.StreamReader(_MOST_UNREAD, self._loop)
+        reader.set_transport(self.transport)
+        self._intercept = reader.feed_data
+        reader.feed_data(first)
+        return reader
 
     async def head_taken(self) -> None:
         """Wait until the client has read the head of a tunnel, as far as that can be told.
@@ -325,19 +333,28 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         return True
 
     def cut(self, fault: Fault | None) -> None:
-        """End the connection, and with it every exchange that is not answered."""
-        self._end_exchanges(Outcome.ENDED_BY_FAULT)
-        if isinstance(fault, Reset):
-            self._over = self._deaf = True
-            self.service.recorder.connection_closed(self.entry, Closer.FAULT)
-            if self._reading is None:
-                self._reset_when_sent()
-            else:  # its body, if it is on its way, tells which request it was
-                self._intercept = self._discard
-                self._loop.call_later(_LONGEST_LAST_LOOK, self._reset_when_sent)
-                self._resets = True
-        else:
-            self.shut(Closer.FAULT)
+        """End the connection, and with it every exchange that is not answered, as a fault has it."""
+        self.break_off(Outcome.ENDED_BY_FAULT, Closer.FAULT, reset=isinstance(fault, Reset))
+
+    def end_with_upstream(self, *, reset: bool) -> None:
+        """End the connection as the server behind this one has ended its own."""
+        by = Closer.UPSTREAM_RST if reset else Closer.UPSTREAM_FIN
+        self.break_off(Outcome.ENDED_BY_UPSTREAM, by, reset=reset)
+
+    def break_off(self, outcome: Outcome, by: Closer, *, reset: bool) -> None:
+        """End the connection with RST or FIN, and with it every exchange that is not answered."""
+        self._end_exchanges(outcome)
+        if not reset:
+            self.shut(by)
+            return
+        self._end()
+        self.service.recorder.connection_closed(self.entry, by)
+        if self._reading is None:
+            self._reset_when_sent()
+        else:  # its body, if it is on its way, tells which request it was
+            self._intercept = self._discard
+            self._loop.call_later(_LONGEST_LAST_LOOK, self._reset_when_sent)
+            self._resets = True
 
     def _after_response(self, fault: Fault) -> None:
         if isinstance(fault, HalfClose):
@@ -401,9 +418,13 @@ class ServerConnection(RequestReader, asyncio.Protocol):
 
     # -- the end ------------------------------------------------------------------------------------------
 
+    def _end(self) -> None:
+        """Nothing more is sent or processed."""
+        self._over = self._deaf = True
+
     def shut(self, by: Closer) -> None:
         """Send FIN after what was written; what the client still sends is taken and dropped."""
-        self._over = self._deaf = True
+        self._end()
         self._intercept = self._discard
         self._inflow.release()
         self._send_fin(by)
@@ -430,7 +451,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
     def abort(self, outcome: Outcome) -> None:
         """Close at once, whatever is going on."""
         self._end_exchanges(outcome)
-        self._over = self._deaf = True
+        self._end()
         self.service.recorder.connection_closed(self.entry, Closer.SERVER)
         self.service.recorder.connection_left(self.entry)
         self.transport.abort()
@@ -438,7 +459,7 @@ class ServerConnection(RequestReader, asyncio.Protocol):
     def _left(self, by: Closer) -> None:
         if not self._over:
             self._end_exchanges(Outcome.ABORTED_BY_CLIENT)
-            self._over = self._deaf = True
+            self._end()
         self.service.recorder.connection_closed(self.entry, by)
 
     def _left_while_paused(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 import threading
 import time
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
 from fake_servers.errors import FakeServerError, ScenarioError
-from fake_servers.listener import Connect, Listener, Sockets, UnixListener
+from fake_servers.listener import Connects, Listener, Sockets, UnixListener
 from fake_servers.records import Outcome
 from fake_servers.service import Service
 
@@ -52,11 +51,11 @@ class LoopHost:
 
     has_ended = False
 
-    def __init__(self, service: Service, sockets: Sockets, connect: Connect) -> None:
+    def __init__(self, service: Service, sockets: Sockets, connects: Connects) -> None:
         self._service = service
         self._loop = asyncio.get_running_loop()
-        self._listener = Listener(sockets.tcp, service, self._loop, connect)
-        self._listeners = _all_listeners(self._listener, sockets.unix, service, self._loop)
+        self._listeners = _listeners(sockets, service, self._loop, connects)
+        self._listener = self._listeners[0]
         for listener in self._listeners:
             listener.open()
         self.thread_id: int | None = threading.get_ident()
@@ -88,11 +87,11 @@ class ThreadHost:
 
     has_ended = False
 
-    def __init__(self, service: Service, sockets: Sockets, connect: Connect) -> None:
+    def __init__(self, service: Service, sockets: Sockets, connects: Connects) -> None:
         self._service = service
         self._loop = new_loop()
-        self._listener = Listener(sockets.tcp, service, self._loop, connect)
-        self._listeners = _all_listeners(self._listener, sockets.unix, service, self._loop)
+        self._listeners = _listeners(sockets, service, self._loop, connects)
+        self._listener = self._listeners[0]
         self._thread = threading.Thread(target=self._run, name=f"fake-server-{sockets.port}", daemon=True)
         self._thread.start()
         self.thread_id: int | None = self._thread.ident
@@ -164,10 +163,14 @@ class ThreadHost:
         return "" if frame is None else f"at {frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _all_listeners(
-    listener: Listener, unix: socket.socket | None, service: Service, loop: asyncio.AbstractEventLoop
+def _listeners(
+    sockets: Sockets, service: Service, loop: asyncio.AbstractEventLoop, connects: Connects
 ) -> tuple[Listener, ...]:
-    return (listener,) if unix is None else (listener, UnixListener(unix, service, loop))
+    """That of the TCP socket, and of the unix socket if there is one."""
+    listener = Listener(sockets.tcp, service, loop, connects.tcp)
+    if sockets.unix is None:
+        return (listener,)
+    return listener, UnixListener(sockets.unix, service, loop, connects.unix)
 
 
 async def _wind_up(service: Service, listeners: tuple[Listener, ...]) -> None:

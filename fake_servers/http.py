@@ -14,7 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from fake_servers.errors import ScenarioError
 
-__all__ = ["HeaderSource", "Request", "Response", "Stream", "Tunnel"]
+__all__ = ["HeaderSource", "RelayedFields", "Request", "Response", "Stream", "Tunnel"]
 
 HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
 RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -22,6 +22,12 @@ Fields = tuple[tuple[str, str], ...]
 
 _NO_BODY: Final = frozenset({204, 304})
 _encode_json: Final = jsonlib.JSONEncoder().encode
+
+
+class RelayedFields(tuple[tuple[str, str], ...]):
+    """Header fields that a parser has read from another server's answer, to be sent on whatever they hold."""
+
+    __slots__ = ()
 
 
 class Request:
@@ -157,12 +163,13 @@ class Stream:
         content_type: the ``Content-Type``; none is sent when omitted.
         length: the body's size in bytes where it is known. Otherwise the body is sent in chunks, and to an
             HTTP/1.0 client up to the end of the connection (RFC 9112, sections 6.3 and 7.1).
+        has_events: whether faults in events count the parts, and do not pass this body over.
 
     Raises:
         ScenarioError: the status is out of range, or a header field holds a line break.
     """
 
-    __slots__ = ("chunks", "headers", "length", "status")
+    __slots__ = ("chunks", "has_events", "headers", "length", "status")
 
     def __init__(
         self,
@@ -172,6 +179,7 @@ class Stream:
         headers: HeaderSource | None = None,
         content_type: str | None = None,
         length: int | None = None,
+        has_events: bool = True,
     ) -> None:
         if length is not None and length < 0:
             raise ScenarioError(f"length={length!r} is no size; allowed are None or bytes from 0 up, as in length=9")
@@ -179,6 +187,7 @@ class Stream:
         self.status = check_status(status)
         self.headers = header_pairs(headers, content_type)
         self.length = length
+        self.has_events = has_events
 
     def __repr__(self) -> str:
         size = "unknown length" if self.length is None else f"{self.length} bytes"
@@ -271,6 +280,8 @@ def decode_headers(raw_headers: RawHeaders) -> CIMultiDictProxy[str]:
 
 def header_pairs(headers: HeaderSource | None, content_type: str | None = None) -> tuple[tuple[str, str], ...]:
     """Header fields from a mapping or from pairs, checked for characters that would end a line."""
+    if isinstance(headers, RelayedFields) and content_type is None:
+        return headers
     if headers is None:
         items: Iterable[tuple[str, str]] = ()
     else:

@@ -19,7 +19,7 @@ from fake_servers.faults import AtListener, Refuse
 from fake_servers.service import Service
 from fake_servers.sockets import describe_descriptor_limit
 
-__all__ = ["Connect", "Listener", "Sockets", "UnixListener", "listen", "listen_unix"]
+__all__ = ["Connect", "Connects", "Listener", "Sockets", "UnixListener", "listen", "listen_unix"]
 
 BACKLOG: Final = 4096
 Connect = Callable[[Service, tuple[str, int], asyncio.AbstractEventLoop], ServerConnection]
@@ -104,6 +104,14 @@ def _free_port(address: str) -> int:
         except OSError as error:
             raise FakeServerError(f"can't listen on {address}: {error.strerror}") from error
         return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Connects:
+    """What makes the server's end of a connection: of one over TCP, perhaps with TLS, and of one on a unix socket."""
+
+    tcp: Connect = ServerConnection
+    unix: Connect = ServerConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,9 +308,7 @@ class Listener:
 class UnixListener(Listener):
     """Accepts connections on a unix socket, whose clients have no address and are numbered. It meets no faults."""
 
-    def __init__(self, listening: socket.socket, service: Service, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(listening, service, loop, ServerConnection)  # TLS is for TCP
-        self._welcomed = 0
+    _welcomed = 0
 
     async def close(self) -> None:
         await super().close()

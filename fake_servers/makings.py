@@ -33,11 +33,12 @@ class Makings:
 
 def made(init: Method) -> Method:
     """Keep the arguments of ``__init__`` in ``makings``; where a class calls that of its base, those of the class."""
+    positions = list(inspect.signature(init).parameters)[1:]
 
     @functools.wraps(init)
     def making(self: Any, *args: Any, **kwargs: Any) -> None:
         if not hasattr(self, "makings"):
-            self.makings = Makings(kwargs)
+            self.makings = Makings(dict(zip(positions, args, strict=False)) | kwargs)
         init(self, *args, **kwargs)
 
     return cast(Method, making)

@@ -21,6 +21,8 @@ class Closer(Word):
     CLIENT_RST = "client RST"
     SERVER = "server"
     FAULT = "fault"
+    UPSTREAM_FIN = "upstream FIN"
+    UPSTREAM_RST = "upstream RST"
 
 
 class Outcome(Word):
@@ -30,6 +32,7 @@ class Outcome(Word):
     ANSWERED = "answered"
     ABORTED_BY_CLIENT = "aborted by client"
     ENDED_BY_FAULT = "ended by fault"
+    ENDED_BY_UPSTREAM = "ended by upstream"
     HANDLER_FAILED = "handler failed"
     SERVER_STOPPED = "server stopped"
 

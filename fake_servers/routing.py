@@ -68,7 +68,7 @@ ANY = Pattern.parse("*")
 
 
 class Router(Generic[Target]):
-    """Finds what is registered for a request; an exact path goes before a pattern, then first come."""
+    """Finds what is registered for a request; an exact path goes before a pattern, then first come, ``"*"`` last."""
 
     def __init__(self) -> None:
         self._exact: dict[tuple[str, str], Target] = {}
@@ -88,9 +88,9 @@ class Router(Generic[Target]):
         if target is not None:
             return target
         for pattern, candidate in self._patterns.items():
-            if pattern.matches(method, path):
+            if pattern.text != "*" and pattern.matches(method, path):
                 return candidate
-        return self.find("GET", path) if method == "HEAD" else None
+        return self.find("GET", path) if method == "HEAD" else self._patterns.get(ANY)
 
     def registered(self, text: str) -> Target | None:
         """What is registered for a pattern."""

@@ -11,16 +11,18 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fake_servers import latency as latencies
 from fake_servers.errors import ScenarioError
-from fake_servers.faults import AtListener, AtMoment, Fault, Moment, WrongCertificate
+from fake_servers.faults import AtListener, AtMoment, Fault, Moment, Paced, WrongCertificate
 from fake_servers.latency import Latency
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.routing import Pattern
 
-__all__ = ["Injection", "Plan", "Scenario", "ScenarioRun"]
+__all__ = ["PLAIN", "Injection", "Plan", "Scenario", "ScenarioRun", "acts_on_bytes"]
+
+PLAIN: Final = "TCP"  #: what stands for a method where a connection carries no HTTP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,22 +210,15 @@ class ScenarioRun:
 
     def plan(self, method: str, path: str) -> Plan | None:
         """What a request that has just arrived is to meet; None for ordinary service."""
-        fault: Fault | None = None
-        latency = 0.0
-        for running in self._requests:
-            injection = running.injection
-            if not injection.pattern.matches(method, path):
-                continue
-            taken = injection.fault is not None and fault is not None
-            if not running.falls_due() or taken:
-                continue
-            running.acted += 1
-            fault = injection.fault or fault
-            latency += running.duration()
+        fault, latency = _drawn(self._requests, method, path)
         held_at = tuple(r for r in self._held if r.pattern.matches(method, path))
         if fault is None and not latency and not held_at:
             return None
         return Plan(fault, latency, held_at)
+
+    def plan_plain(self) -> Plan:
+        """What a connection that carries no HTTP is to meet: what is for ``"*"`` or ``"TCP *"`` and acts on bytes."""
+        return Plan(*_drawn((r for r in self._requests if acts_on_bytes(r.injection.fault)), PLAIN, ""))
 
     def plan_connection(self) -> Fault | None:
         """What a connection that has just been accepted is to meet."""
@@ -252,6 +247,30 @@ class ScenarioRun:
         else:
             self._requests = (*self._requests, running)
             self.plans_requests = True
+
+
+def _drawn(requests: Iterable[_Running], method: str, path: str) -> tuple[Fault | None, float]:
+    """The first fault that acts on a match, and the sum of the latencies."""
+    fault: Fault | None = None
+    latency = 0.0
+    for running in requests:
+        injection = running.injection
+        if not injection.pattern.matches(method, path):
+            continue
+        taken = injection.fault is not None and fault is not None
+        if not running.falls_due() or taken:
+            continue
+        running.acted += 1
+        fault = injection.fault or fault
+        latency += running.duration()
+    return fault, latency
+
+
+def acts_on_bytes(fault: Fault | None) -> bool:
+    """Whether a fault, or a mere latency, can act on a connection that carries no HTTP."""
+    if isinstance(fault, AtMoment):
+        return fault.after_bytes is not None
+    return fault is None or isinstance(fault, Paced)
 
 
 def _check_when(injection: Injection) -> None:

@@ -13,10 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from fake_servers import certificates, started
-from fake_servers.engine import ServerConnection
 from fake_servers.errors import FakeServerError, ScenarioError
 from fake_servers.hosts import LoopHost, ThreadHost
-from fake_servers.listener import Connect, Sockets
+from fake_servers.listener import Connects, Sockets
 from fake_servers.makings import made
 from fake_servers.scenario import Scenario
 from fake_servers.service import Limits
@@ -88,21 +87,29 @@ class FakeServer(Serving):
             raise ScenarioError(f"tls={tls!r} is not known; allowed are True and False, as in tls=True")
         self._address = address
         self._port = port
-        self._connect: Connect = ServerConnection
         if tls:
             certificates.right(address)
-            self._connect = partial(TlsConnection, address=address)
         self._unix_socket = None if unix_socket is None else os.fspath(unix_socket)
         self._host_kind = host
         self._is_to_cross = host == "process"
         self._host: LoopHost | ThreadHost | ProcessHost | None = None
         super().__init__(scenario=scenario, seed=seed, time_scale=time_scale, tls=tls, limits=limits, workers=workers)
+        self._connects = self._connections()
         self.started_at = 0.0
         self.open_at_stop: tuple[int, ...] = ()
 
     def _needs_one_process(self) -> str | None:
         """A service of its own says here what of it can't be shared out to several processes."""
         return None
+
+    def _connections(self) -> Connects:
+        """What makes the server's end of each connection."""
+        return Connects(partial(TlsConnection, address=self._address)) if self._tls else Connects()
+
+    @property
+    def outgoing(self) -> frozenset[tuple[str, int]]:
+        """The addresses and ports of the connections that the server itself has opened, as a proxy does."""
+        return frozenset()
 
     def _starting(self) -> None:
         """A service of its own makes anew what is bound to a loop and its clock here."""
@@ -242,10 +249,10 @@ class FakeServer(Serving):
         started.remember(self)
 
     def _thread(self, sockets: tuple[Sockets, ...]) -> ThreadHost:
-        return ThreadHost(self._service, sockets[0], self._connect)
+        return ThreadHost(self._service, sockets[0], self._connects)
 
     def _loop(self, sockets: tuple[Sockets, ...]) -> LoopHost:
-        return LoopHost(self._service, sockets[0], self._connect)
+        return LoopHost(self._service, sockets[0], self._connects)
 
     def _process(self, sockets: tuple[Sockets, ...]) -> ProcessHost:
         from fake_servers.processes.host import ProcessHost  # late: most servers run in this process

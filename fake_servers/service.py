@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from fake_servers.answers import keep, keep_at_once
 from fake_servers.entries import ConnectionEntry, ExchangeEntry
-from fake_servers.errors import FakeServerError
+from fake_servers.errors import FakeServerError, UpstreamEnded
 from fake_servers.http import Request, Response, Stream, Tunnel
 from fake_servers.recorder import Recorder
 from fake_servers.records import Outcome
@@ -175,6 +175,8 @@ class Service:
             return result
         try:
             answer = await result if inspect.isawaitable(result) else result
+        except UpstreamEnded:
+            raise
         except Exception as error:  # noqa: BLE001 -- as above
             return self.failed(request, error)
         if isinstance(answer, (Response, Stream, Tunnel)):

@@ -53,6 +53,8 @@ def _in_blocks(
     request: Request, answer: Stream | Tunnel, fault: Fault | None, sleep: Callable[[float], Awaitable[None]]
 ) -> AsyncGenerator[bytes, None]:
     source = answer.parts if isinstance(answer, Tunnel) else answer.chunks
+    if isinstance(answer, Stream) and not answer.has_events:
+        return _streamed(request, answer, source)
     if isinstance(answer, Stream) and is_about_events(fault):
         # What is sent is not what was declared, and an event that completed a length would be the end of the body.
         answer = Stream(source, status=answer.status, headers=answer.headers)

@@ -19,6 +19,7 @@ _ENDS: Final = {
     Outcome.IN_PROGRESS: "?",
     Outcome.ABORTED_BY_CLIENT: "!",
     Outcome.ENDED_BY_FAULT: "x",
+    Outcome.ENDED_BY_UPSTREAM: "x",
     Outcome.HANDLER_FAILED: "x",
     Outcome.SERVER_STOPPED: "x",
 }

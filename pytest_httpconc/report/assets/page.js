@@ -7,6 +7,7 @@ const OUTCOMES = {
   "in progress": { color: "in-progress", pattern: "dots" },
   "aborted by client": { color: "aborted", pattern: "diagonal" },
   "ended by fault": { color: "fault", pattern: "cross" },
+  "ended by upstream": { color: "upstream", pattern: "cross" },
   "handler failed": { color: "failed", pattern: "vertical" },
   "server stopped": { color: "stopped", pattern: "horizontal" },
 };
