@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from fake_servers.docker import FakeDockerServer
     from fake_servers.evals import FakeEvalServer
     from fake_servers.llm import FakeLLMServer
+    from fake_servers.proxy import ChaosProxy
 
 __all__ = [
+    "ChaosProxy",
     "Connection",
     "Exchange",
     "FakeAgentServer",
@@ -41,6 +43,7 @@ __all__ = [
 
 #: Imported when they are first asked for: a server's process is ready the sooner for what it does not need.
 _SERVICES: Final = {
+    "ChaosProxy": "fake_servers.proxy",
     "FakeAgentServer": "fake_servers.agent",
     "FakeDockerServer": "fake_servers.docker",
     "FakeEvalServer": "fake_servers.evals",

@@ -1,0 +1,172 @@
+"""Requests handed on to the upstream, and its answers handed back (RFC 9110, section 7.6)."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from asyncio import CancelledError, StreamReader
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from typing import Final
+
+import h11
+
+from fake_servers.http import Request, Response, Stream, Tunnel, has_body
+from fake_servers.proxy.conversation import Conversation, Garbled, Unsendable
+from fake_servers.proxy.events import end_of_event, in_events
+from fake_servers.proxy.fields import offers_upgrade, relayed, requested, target_of
+from fake_servers.proxy.link import End, Link, Unreachable, pump
+from fake_servers.proxy.upstream import Upstream
+from fake_servers.recorder import ConnectionEntry, ExchangeEntry
+from fake_servers.service import Answer, Service
+
+__all__ = ["Forwarder"]
+
+_MOST_AT_ONCE: Final = 64 * 1024
+_SWITCHING: Final = 101
+
+
+class Forwarder:
+    """What the connections of a proxy share: the upstream, and the link of each of them to it.
+
+    Args:
+        service: the proxy's.
+        upstream: the upstream.
+        context: how its certificate is judged.
+        connect_timeout: seconds that connecting may take.
+        keep_host: whether the ``Host`` that the client has sent goes on to the upstream.
+        secure: whether clients speak TLS with the proxy.
+        own: the host and port at which clients reach the proxy.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        upstream: Upstream,
+        *,
+        context: ssl.SSLContext | None,
+        connect_timeout: float,
+        keep_host: bool,
+        secure: bool,
+        own: Callable[[], str],
+    ) -> None:
+        self.upstream = upstream
+        self.links: set[Link] = set()
+        self._service = service
+        self._context = context
+        self._connect_timeout = connect_timeout
+        self._keep_host = keep_host
+        self._secure = secure
+        self._own = own
+        self._conversations: dict[ConnectionEntry, Conversation] = {}
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether requests are handed on, and not all answered by a route of the user's."""
+        route = self._service.router.registered("*")
+        return route is not None and route.handler == self.forward
+
+    def accompany(self, entry: ConnectionEntry, link: Link) -> None:
+        """What comes on a client's connection is to go on by this link."""
+        self._conversations[entry] = Conversation(link, most_head=self._service.limits.head)
+
+    def leave(self, entry: ConnectionEntry) -> None:
+        """A client's connection is gone."""
+        self._conversations.pop(entry, None)
+
+    async def keep(self, link: Link) -> None:
+        """Open a link, and see that it is closed at the end."""
+        self.links.add(link)
+        try:
+            if await link.open(self.upstream, self._context, within=self._connect_timeout):
+                await link.lost.wait()
+        finally:
+            link.abort()
+            self.links.discard(link)
+
+    async def forward(self, request: Request) -> Answer:
+        """Answer as the upstream answers."""
+        assert isinstance(request.exchange, ExchangeEntry), "every request that is served has its entry"
+        conversation = self._conversations[request.exchange.connection]
+        try:
+            return await self._forwarded(request, conversation)
+        except Unreachable as problem:
+            return self._refusal(request, 502, f"the upstream {self.upstream.url} can't be reached: {problem}")
+        except Unsendable as problem:
+            return self._refusal(request, 400, f"this request can't be handed on: {problem}")
+        except Garbled as problem:
+            return self._refusal(request, 502, f"the upstream {self.upstream.url} does not speak HTTP/1.1: {problem}")
+
+    async def _forwarded(self, request: Request, conversation: Conversation) -> Answer:
+        if request.method == "CONNECT":
+            return self._refusal(request, 501, f"CONNECT is not served; {self._advice}")
+        target = target_of(request, self.upstream, self._own())
+        if target is None:
+            return self._refusal(request, 421, f"{request.target} is not behind this proxy; {self._advice}")
+        await conversation.link.ready()
+        fields = requested(request, self.upstream, keep_host=self._keep_host)
+        question = await conversation.encode(request.method, target, fields, request.body)
+        if conversation.link.end is not None:
+            conversation.link.raise_end()
+        self._service.begins(request)
+        return self._answer(request, conversation, await conversation.ask(question))
+
+    @property
+    def _advice(self) -> str:
+        return f"it stands before {self.upstream.url} alone: use its own URL as the server's"
+
+    def _refusal(self, request: Request, status: int, problem: str) -> Response:
+        request.keep_alive = False
+        return self._service.describe(request, status, problem)
+
+    def _answer(
+        self, request: Request, conversation: Conversation, head: h11.Response | h11.InformationalResponse
+    ) -> Answer:
+        status, raw = head.status_code, tuple(head.headers.raw_items())
+        if not (200 <= status <= 599 or status == _SWITCHING):
+            raise Garbled(f"its status is {status}")
+        fields = relayed(request, status, raw, self.upstream, secure=self._secure)
+        by_name = dict(head.headers)
+        length = int(by_name[b"content-length"]) if b"content-length" in by_name else None
+        ends_by_itself = length is not None or b"transfer-encoding" in by_name
+        if status == _SWITCHING or (offers_upgrade(request) and has_body("", status) and not ends_by_itself):
+            serve = functools.partial(self._tunnelled, conversation)
+            return Tunnel(serve, status=status, headers=fields)
+        if not conversation.goes_on or (has_body(request.method, status) and not ends_by_itself):
+            request.keep_alive = False
+        if has_body(request.method, status) and length is not None and length <= _MOST_AT_ONCE:
+            whole = conversation.whole_body()
+            if whole is not None:
+                return Response(whole, status=status, headers=fields)
+        return _streamed(conversation, status, fields, length, by_name)
+
+    async def _tunnelled(self, conversation: Conversation, reader: StreamReader) -> AsyncGenerator[bytes, None]:
+        """What the upstream sends once the connection speaks something else; what the client sends goes to it."""
+        link = conversation.link
+        sending = self._service.work(pump(reader, link))
+        try:
+            if rest := conversation.rest:
+                yield rest
+            while data := await link.read():
+                yield data
+            if link.end is End.RST:
+                link.raise_end()
+        finally:
+            sending.cancel()
+            with suppress(CancelledError):
+                await sending
+
+
+def _streamed(
+    conversation: Conversation,
+    status: int,
+    fields: tuple[tuple[str, str], ...],
+    length: int | None,
+    by_name: dict[bytes, bytes],
+) -> Stream:
+    encoding = by_name.get(b"content-encoding")
+    end = end_of_event(
+        by_name.get(b"content-type", b"").decode("latin-1"), None if encoding is None else encoding.decode("latin-1")
+    )
+    parts = conversation.parts() if end is None else in_events(conversation.parts(), end)
+    return Stream(parts, status=status, headers=fields, length=length, has_events=end is not None)

@@ -1,0 +1,217 @@
+"""Connections that carry no HTTP: bytes both ways, how they end, and the faults that act on them."""
+
+import contextlib
+import socket
+import ssl
+
+import pytest
+
+from fake_servers import ChaosProxy, FakeServer, Injection, Moment, Scenario, ScenarioError, faults
+from fake_servers.faults import Disconnect, Dribble, HalfClose, Reset, Stall, Status, Throttle
+from fake_servers.proxy.connection import begins_http
+
+FIRST_BYTES = {
+    "TLS": b"\x16\x03\x01\x02\x00\x01",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "redis": b"*1\r\n$4\r\nPING\r\n",
+    "SMTP": b"EHLO client\r\n",
+    "postgres": b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
+}
+
+
+@pytest.mark.parametrize("first", FIRST_BYTES.values(), ids=FIRST_BYTES)
+def test_what_does_not_begin_like_http_is_passed_on_as_it_is(proxied, first):
+    proxy, client, upstream = proxied()
+    client.send(first)
+    assert upstream.hears(first) == first
+    upstream.says(b"answer")
+    assert client.exactly(6) == b"answer"
+    client.send(b"more")
+    upstream.hears(b"more")
+    [connection] = proxy.ledger.connections
+    assert (connection.exchanges, connection.bytes_in, connection.bytes_out) == (0, len(first) + 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("first", "is_http"),
+    [
+        (b"G", None),
+        (b"\r\nGET", None),
+        (b"GET ", True),
+        (b"\r\n\r\nDELETE /", True),
+        (b"GETS", False),
+        (b"PRI * HTTP/2.0", False),
+        (b"get /", False),
+    ],
+)
+def test_method_and_space_are_http(first, is_http):
+    assert begins_http(first) is is_http
+
+
+def test_first_bytes_may_come_one_by_one(proxied):
+    _, client, upstream = proxied()
+    for byte in b"GETS":
+        client.send(bytes([byte]))
+    upstream.hears(b"GETS")
+
+
+def test_http_whose_first_bytes_come_one_by_one_is_http(real, connect):
+    with ChaosProxy(real) as proxy:
+        client = connect(proxy)
+        for byte in b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n":
+            client.send(bytes([byte]))
+        assert client.reply().body == b"hello"
+
+
+def test_upstream_may_speak_first(proxied):
+    _, client, upstream = proxied()
+    upstream.says(b"220 ready\r\n")
+    assert client.until(b"\r\n") == b"220 ready\r\n"
+    client.send(b"GET is no method here\r\n")
+    upstream.hears(b"GET is no method here\r\n")
+
+
+def test_last_words_of_an_http_server_are_not_taken_for_another_protocol(proxied):
+    _, client, upstream = proxied()
+    upstream.says(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
+    upstream.ends("FIN")
+    assert client.until_close() == b""
+
+
+def test_no_http_is_looked_for_where_the_upstream_is_tcp(proxied):
+    proxy, client, upstream = proxied("tcp")
+    client.get("/")
+    assert upstream.hears() == b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert not proxy.ledger.exchanges
+
+
+@pytest.mark.parametrize("first", ["client", "upstream"])
+def test_either_side_may_end_its_half_first(proxied, any_loop, first):
+    proxy, client, upstream = proxied("tcp")
+    if first == "client":
+        client.send(b"question")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert upstream.hears_end() == "FIN"
+        upstream.says(b"answer")
+        upstream.ends("FIN")
+        assert client.until_close() == b"answer"
+    else:
+        upstream.says(b"answer")
+        upstream.sock.shutdown(socket.SHUT_WR)
+        assert client.until_close() == b"answer"
+        client.send(b"question")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert upstream.hears_end() == "FIN"
+    assert upstream.heard == b"question"
+    proxy.ledger.wait_until(lambda ledger: not ledger.held_connections, timeout=5)
+    assert proxy.ledger.connections[0].closed_by == "upstream FIN"
+
+
+@pytest.mark.parametrize("side", ["client", "upstream"])
+def test_reset_is_passed_on(proxied, any_loop, side):
+    proxy, client, upstream = proxied("tcp")
+    client.send(b"x")
+    upstream.hears(b"x")
+    if side == "client":
+        client.reset()
+        assert upstream.hears_end() == "RST"
+    else:
+        upstream.ends("RST")
+        assert client.until_reset() == b""
+    proxy.ledger.wait_until(lambda ledger: not ledger.open_connections, timeout=5)
+    assert proxy.ledger.connections[0].closed_by == f"{side} RST"
+
+
+@pytest.mark.parametrize("side", ["client", "upstream"])
+def test_side_that_does_not_read_holds_the_other_up(proxied, side):
+    _, client, upstream = proxied("tcp")
+    source, target = (client.sock, upstream.sock) if side == "upstream" else (upstream.sock, client.sock)
+    source.settimeout(0.2)
+    sent = 0
+    with contextlib.suppress(TimeoutError):
+        while sent < 64 << 20:
+            sent += source.send(b"x" * (1 << 20))
+    assert sent < 64 << 20
+    received = 0
+    while received < sent:
+        received += len(target.recv(1 << 20))
+
+
+def test_upstream_that_can_t_be_reached_closes_the_connection(connect):
+    with FakeServer() as gone:
+        pass
+    with ChaosProxy(f"tcp://127.0.0.1:{gone.port}") as proxy:
+        assert connect(proxy).until_close() == b""
+    with ChaosProxy(gone.url) as proxy:
+        client = connect(proxy)
+        client.send(FIRST_BYTES["SMTP"])
+        assert client.until_close() == b""
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "http"])
+@pytest.mark.parametrize("fault", [Disconnect(after_bytes=3), Reset(after_bytes=3)], ids=str)
+def test_connection_is_cut_after_some_bytes_of_the_upstream_s(proxied, scheme, fault):
+    proxy, client, upstream = proxied(scheme)
+    proxy.inject(fault, on="TCP *", times=1)
+    client.send(FIRST_BYTES["SMTP"])
+    upstream.hears(b"client\r\n")
+    upstream.says(b"2", b"50 welcome")
+    assert (client.until_close() if isinstance(fault, Disconnect) else client.until_reset()) == b"250"
+    assert upstream.hears_end() in {"FIN", "RST"}
+    proxy.ledger.wait_until(lambda ledger: not ledger.open_connections, timeout=5)
+    [connection] = proxy.ledger.connections
+    assert (connection.closed_by, connection.fault) == ("fault", fault)
+
+
+@pytest.mark.parametrize(
+    "fault", [Stall(after_bytes=3, seconds=0.02), Throttle(rate=1000), Dribble(size=2, interval=0.001)], ids=str
+)
+def test_bytes_of_the_upstream_s_come_late_and_slowly(proxied, fault):
+    proxy, client, upstream = proxied("tcp", scenario=Scenario([Injection(fault=fault, latency=0.01)]))
+    client.send(b"x")
+    upstream.says(b"0123456789")
+    assert client.exactly(10) == b"0123456789"
+    assert not proxy.unmatched
+
+
+def test_fault_of_http_waits_for_a_connection_that_speaks_it(proxied, connect):
+    proxy, client, upstream = proxied()
+    proxy.inject(Disconnect(at=Moment.REQUEST))
+    client.send(FIRST_BYTES["redis"])
+    upstream.hears(FIRST_BYTES["redis"])
+    upstream.says(b"+PONG\r\n")
+    assert client.until(b"\r\n") == b"+PONG\r\n"
+    assert [injection.fault for injection in proxy.unmatched] == [Disconnect(at=Moment.REQUEST)]
+    speaking = connect(proxy)
+    speaking.get("/")
+    assert speaking.until_close() == b""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Disconnect(), Reset(at=Moment.IDLE), Stall(after_events=1), Status(503), HalfClose(), faults.WrongLength()],
+    ids=str,
+)
+def test_fault_that_needs_http_is_refused_where_there_is_none(fault):
+    proxy = ChaosProxy("tcp://127.0.0.1:6379")
+    with pytest.raises(ScenarioError, match=r"needs HTTP, and tcp://127.0.0.1:6379 is plain TCP; there act"):
+        proxy.inject(fault)
+    with pytest.raises(ScenarioError, match="needs HTTP"):
+        ChaosProxy("tcp://127.0.0.1:6379", scenario=Scenario([Injection(fault=fault)]))
+
+
+def test_requests_can_t_be_named_or_held_where_there_are_none():
+    proxy = ChaosProxy("tcp://127.0.0.1:6379")
+    with pytest.raises(ScenarioError, match="names requests"):
+        proxy.delay(1, on="GET /x")
+    with pytest.raises(ScenarioError, match="counts requests"):
+        proxy.hold(until_in_flight=2)
+
+
+def test_tls_of_the_client_s_own_reaches_the_upstream(connect, add_routes):
+    with add_routes(FakeServer(tls=True)) as real, ChaosProxy(f"tcp://127.0.0.1:{real.port}") as proxy:
+        context = ssl.create_default_context(cafile=real.ca_path)
+        client = connect(proxy)
+        client.sock = context.wrap_socket(client.sock, server_hostname="127.0.0.1")
+        assert client.ask("/hello").body == b"hello"
+        assert not proxy.ledger.exchanges
