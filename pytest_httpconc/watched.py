@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
 from fake_servers import Connection, FakeServer, Ledger, ScenarioError
+from fake_servers.started import started_servers
 from pytest_httpconc.checks import (
     find_excess_connections,
     find_leaks,
@@ -107,14 +108,15 @@ class Watched:
         """The connections that are still open once things have settled, which takes ``grace`` seconds at most."""
         self.server.catch_up()
         ledger, since = self.server.ledger, self.connections_before
+        proxies = _of_proxies()
         held: set[int] = set()
         gone: set[int] = set()
         if self.server.is_running:
-            if _left_open(ledger, since) <= max_idle and not ledger.in_flight:
+            if _left_open(ledger, since, proxies) <= max_idle and not ledger.in_flight:
                 return []
             gc.collect()  # sessions in a reference cycle close only when they are collected
-            _settle(ledger, since, max_idle, grace)
-            gone = _gone(self.server)
+            _settle(ledger, since, proxies, max_idle, grace)
+            gone = _gone(self.server) | {c.number for c in ledger.connections if c.peer in proxies}
         else:
             held = _still_held(self.server, since, grace)
         return find_leaks(
@@ -187,16 +189,23 @@ def _identity(connection: Connection) -> tuple[tuple[str, int], float]:
     return connection.peer, connection.opened_at
 
 
-def _left_open(ledger: Ledger, since: int) -> int:
-    """How many connections their clients have not left."""
-    if not since:
+def _of_proxies() -> frozenset[tuple[str, int]]:
+    """Where connections come from that proxies have opened: they are open because a client's is, there."""
+    running = (server for server in started_servers() if server.is_running and not server.has_ended)
+    return frozenset(peer for server in running for peer in server.outgoing)
+
+
+def _left_open(ledger: Ledger, since: int, proxies: Collection[tuple[str, int]]) -> int:
+    """How many connections their clients have not left, those of proxies aside."""
+    if not since and not proxies:
         return ledger.held_connections
-    return sum((c.is_open or c.is_abandoned) and c.number > since for c in ledger.connections)
+    left = (c for c in ledger.connections if c.number > since and c.peer not in proxies)
+    return sum(c.is_open or c.is_abandoned for c in left)
 
 
-def _settle(ledger: Ledger, since: int, max_idle: int, grace: float) -> None:
+def _settle(ledger: Ledger, since: int, proxies: Collection[tuple[str, int]], max_idle: int, grace: float) -> None:
     try:
-        ledger.wait_until(lambda now: _left_open(now, since) <= max_idle and not now.in_flight, timeout=grace)
+        ledger.wait_until(lambda now: _left_open(now, since, proxies) <= max_idle and not now.in_flight, timeout=grace)
     except TimeoutError:
         return  # what is left is for the check to judge
     except RuntimeError:

@@ -10,10 +10,11 @@ from typing import Any, Final, get_type_hints
 import fake_servers
 from fake_servers import Exchange, FakeServer, Request, Response, ScenarioError, Stream
 from fake_servers.decisions import Decisions
+from fake_servers.errors import UpstreamEnded
 from fake_servers.faults import AtListener
 from fake_servers.makings import is_kept
 from fake_servers.plain import from_plain, not_known
-from fake_servers.records import Answered
+from fake_servers.records import Answered, Closer, Outcome
 from pytest_httpconc.recordings.forms import RecordedServer
 
 __all__ = ["decisions_of", "make"]
@@ -45,7 +46,7 @@ def make(recorded: RecordedServer, *, port: int = 0) -> FakeServer:
     for hold in recorded.holds:
         server.hold(on=hold.on, until_in_flight=hold.until_in_flight, give_up=hold.give_up)
     server.follow(decisions_of(recorded))
-    answers = RecordedAnswers(recorded.exchanges)
+    answers = RecordedAnswers(recorded)
     for on in recorded.routes:
         server.route(on)(answers.answer)
     return server
@@ -74,14 +75,15 @@ def _typed(function: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
 class RecordedAnswers:
     """A handler that answers the k-th execution of a method and path as the handler did that was recorded.
 
-    It takes as long, and where the handler never answered, it does not either. Further executions are answered as the
-    last one was.
+    It takes as long, and where the handler never answered, it does not either. Where the server behind a proxy broke
+    off, so does the answer. Further executions are answered as the last one was.
     """
 
-    def __init__(self, exchanges: tuple[Exchange, ...]) -> None:
+    def __init__(self, recorded: RecordedServer) -> None:
+        self._reset = {c.number for c in recorded.connections if c.closed_by is Closer.UPSTREAM_RST}
         self._executed: defaultdict[tuple[str, str], list[Exchange]] = defaultdict(list)
         self._asked: Counter[tuple[str, str]] = Counter()
-        for exchange in exchanges:
+        for exchange in recorded.exchanges:
             if exchange.executed_at is not None:
                 self._executed[exchange.method, exchange.path].append(exchange)
 
@@ -95,14 +97,23 @@ class RecordedAnswers:
             return Response.json({"detail": f"the recording has no answer to {' '.join(key)}"}, status=404)
         exchange = recorded[min(number, len(recorded) - 1)]
         answer = exchange.answer
+        end = self._end(exchange)
         if answer is None:
+            if end is not None:
+                raise end
             return await _unanswered(exchange)
         began_at = (exchange.executed_at or exchange.begun_at) - exchange.begun_at
         if answer.is_stream:  # what it yields is asked for when the injected latency is over
-            parts = _parts(answer, began_at + exchange.latency)
+            parts = _parts(answer, began_at + exchange.latency, end)
             return Stream(parts, status=answer.status, headers=answer.headers)
         body = b"".join([part async for part in _parts(answer, began_at)])
         return Response(body, status=answer.status, headers=answer.headers)
+
+    def _end(self, exchange: Exchange) -> UpstreamEnded | None:
+        """How the server behind a proxy has ended it, if it has."""
+        if exchange.outcome is not Outcome.ENDED_BY_UPSTREAM:
+            return None
+        return UpstreamEnded(reset=exchange.connection in self._reset)
 
 
 async def _unanswered(exchange: Exchange) -> Response:
@@ -111,8 +122,10 @@ async def _unanswered(exchange: Exchange) -> Response:
     return Response(status=exchange.status or _FAILED)
 
 
-async def _parts(answer: Answered, began_at: float) -> AsyncIterator[bytes]:
+async def _parts(answer: Answered, began_at: float, end: UpstreamEnded | None = None) -> AsyncIterator[bytes]:
     for at, part in answer.parts:
         await asyncio.sleep(max(0.0, at - began_at))
         began_at = at
         yield part
+    if end is not None:
+        raise end
