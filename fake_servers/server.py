@@ -204,6 +204,15 @@ class FakeServer(Serving):
             FakeServerError: it is running already, or its port can't be had.
             ScenarioError: it was made with ``host="process"``.
         """
+        return self.start_here()
+
+    def start_here(self: Self) -> Self:
+        """As `start_in_loop`, for what is called in the running loop and can't await.
+
+        Raises:
+            FakeServerError: it is running already, or its port can't be had.
+            ScenarioError: it was made with ``host="process"``.
+        """
         if self._is_to_cross:
             raise ScenarioError("host='process' runs in no loop of this process: use 'with', 'async with' or start()")
         self._start(self._loop, asyncio.get_running_loop().time)

@@ -12,13 +12,22 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from _pytest._code.code import TerminalRepr
 
 if TYPE_CHECKING:
-    from fake_servers import FakeAgentServer, FakeDockerServer, FakeEvalServer, FakeLLMServer, FakeServer
+    from fake_servers import (
+        ChaosProxy,
+        FakeAgentServer,
+        FakeDockerServer,
+        FakeEvalServer,
+        FakeLLMServer,
+        FakeServer,
+    )
+    from fake_servers.proxy.upstream import HasUrl
     from pytest_httpconc.assertions import HttpConc
     from pytest_httpconc.findings import Finding
     from pytest_httpconc.policy import Policy
@@ -133,6 +142,32 @@ def fake_agent(request: pytest.FixtureRequest) -> FakeAgentServer:
 
 
 @pytest.fixture
+def chaos_proxy(request: pytest.FixtureRequest) -> Callable[..., ChaosProxy]:
+    """Start a `ChaosProxy`, as in ``chaos_proxy("http://127.0.0.1:8000")``; it is stopped when the test is over.
+
+    It takes the URL of the server, or a server that has one, and the keywords of `ChaosProxy`.
+    """
+    from fake_servers import ChaosProxy
+
+    host = _policy(request.node).server_host
+    in_loop = AsyncExitStack()
+    if host == "loop":
+        _run_within(request.node, in_loop)
+
+    def start(upstream: str | HasUrl, **options: Any) -> ChaosProxy:
+        proxy = ChaosProxy(upstream, **{"host": host, **options})
+        request.node.stash[_TEST].owned.append(proxy)
+        if options.get("host", host) == "loop":
+            in_loop.push_async_exit(proxy.start_here())
+        else:
+            proxy.start()
+        return proxy
+
+    _see_clients()
+    return start
+
+
+@pytest.fixture
 def httpconc(request: pytest.FixtureRequest) -> Iterator[HttpConc]:
     """The checks, as ``httpconc.assert_...``."""
     from pytest_httpconc import probe
@@ -154,7 +189,7 @@ def _serve(request: pytest.FixtureRequest, kind: type[AnyServer]) -> AnyServer:
     server = kind(host=host)
     item.stash[_TEST].owned.append(server)
     if host == "loop":
-        _serve_in_loop(item, server)
+        _run_within(item, server)
     else:
         server.start()
     return server
@@ -181,18 +216,18 @@ def _set_virtual_clock(item: pytest.Item) -> None:
     item.add_marker("looptime")
 
 
-def _serve_in_loop(item: pytest.Item, server: FakeServer) -> None:
-    """Have the server run while the test's coroutine runs, in its loop."""
+def _run_within(item: pytest.Item, servers: AbstractAsyncContextManager[object]) -> None:
+    """Have servers run while the test's coroutine runs, in its loop."""
     body = getattr(item, "obj", None)
     if not inspect.iscoroutinefunction(body):
         pytest.fail(f"host='loop' needs an async test, and {item.name} is none; use host='thread'", pytrace=False)
 
     @functools.wraps(body)
-    async def within_server(*args: object, **kwargs: object) -> None:
-        async with server:
+    async def within_servers(*args: object, **kwargs: object) -> None:
+        async with servers:
             await body(*args, **kwargs)
 
-    item.obj = within_server  # type: ignore[attr-defined]  # pytest.Function has it
+    item.obj = within_servers  # type: ignore[attr-defined]  # pytest.Function has it
 
 
 # -- the end of a test ----------------------------------------------------------------------------------------

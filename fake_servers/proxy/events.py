@@ -13,7 +13,7 @@ __all__ = ["end_of_event", "in_events"]
 
 _MOST_OF_AN_EVENT: Final = 1024 * 1024  #: of what does not end, this much is passed on as it is
 _LONGEST_END: Final = 4
-_LINE_END: Final = rb"(?:\r\n|\n|\r(?!\n))"
+_LINE_END: Final = rb"(?:\r\n|\n|\r(?=[^\n]))"
 _ENDS: Final = {
     "text/event-stream": re.compile(_LINE_END * 2),  # an empty line (HTML Standard, section 9.2.6)
     "application/x-ndjson": re.compile(rb"\n"),

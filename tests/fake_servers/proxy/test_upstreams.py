@@ -1,0 +1,143 @@
+"""Which upstreams there can be, how they are connected to, and where the proxy itself may run."""
+
+import asyncio
+import ssl
+
+import httpx
+import pytest
+import requests
+
+from fake_servers import ChaosProxy, FakeServer, FakeServerError, Response, ScenarioError
+from fake_servers.faults import Disconnect
+from fake_servers.proxy.upstream import Upstream
+
+
+@pytest.mark.parametrize(
+    ("given", "url", "authority"),
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000", "127.0.0.1:8000"),
+        ("http://localhost/", "http://localhost", "localhost"),
+        ("https://api.example/v1/", "https://api.example/v1", "api.example"),
+        ("https://api.example:8443", "https://api.example:8443", "api.example:8443"),
+        ("http://[::1]:80/a", "http://[::1]/a", "[::1]"),
+        ("tcp://127.0.0.1:6379", "tcp://127.0.0.1:6379", "127.0.0.1:6379"),
+        ("unix:///var/run/docker.sock", "unix:///var/run/docker.sock", "localhost"),
+    ],
+)
+def test_upstream_is_read_from_its_url(given, url, authority):
+    upstream = Upstream.parse(given)
+    assert (upstream.url, upstream.authority) == (url, authority)
+    assert Upstream.parse(url) == upstream
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "127.0.0.1:8000",
+        "ftp://x",
+        "http://",
+        "http://x:0",
+        "http://x:99999",
+        "http://user@x",
+        "http://x/?q=1",
+        "http://x/#f",
+        "http://[::1",
+        "tcp://x",
+        "tcp://x:1/path",
+        "unix://x",
+        "unix://",
+        8000,
+        None,
+    ],
+)
+def test_what_is_no_upstream_is_refused_with_what_is_allowed(given):
+    with pytest.raises(ScenarioError, match=r"upstream=.*; allowed are 'http://HOST.* as in ChaosProxy"):
+        ChaosProxy(given)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"connect_timeout": 0}, {"connect_timeout": True}, {"keep_host": 1}, {"verify": 3}, {"verify": "/no/such/ca.pem"}],
+    ids=str,
+)
+def test_argument_that_makes_no_sense_is_refused(options):
+    with pytest.raises(ScenarioError, match=f"{next(iter(options))}="):
+        ChaosProxy("https://127.0.0.1:1", **options)
+
+
+def test_server_that_was_never_started_is_no_upstream_yet():
+    with pytest.raises(FakeServerError, match="before it is started"):
+        ChaosProxy(FakeServer())
+
+
+@pytest.fixture(scope="module")
+def sealed():
+    with FakeServer(tls=True) as server:
+        server.route("GET /hello")(lambda request: Response.text("hello"))
+        yield server
+
+
+@pytest.mark.parametrize("how", ["server", "path", "off"])
+def test_upstream_speaks_tls(sealed, connect, how):
+    verify = {"server": True, "path": sealed.ca_path, "off": False}[how]
+    with ChaosProxy(sealed if how == "server" else sealed.url, verify=verify) as proxy:
+        assert connect(proxy).ask("/hello").body == b"hello"
+
+
+def test_upstream_s_certificate_that_is_not_trusted_is_a_502(sealed, connect):
+    with ChaosProxy(sealed.url) as proxy:
+        reply = connect(proxy).ask("/hello")
+    assert (reply.status, b"certificate verify failed" in reply.body) == (502, True)
+
+
+def test_both_sides_speak_tls_and_a_fault_acts_between(sealed):
+    with ChaosProxy(sealed, tls=True) as proxy, httpx.Client(verify=trusting(proxy)) as client:
+        assert client.get(proxy.url + "/hello").text == "hello"
+        proxy.inject(Disconnect(), times=1)
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get(proxy.url + "/hello")
+        assert client.get(proxy.url + "/hello").text == "hello"
+
+
+def trusting(server):
+    return ssl.create_default_context(cafile=server.ca_path)
+
+
+def test_both_sides_may_be_unix_sockets(tmp_path):
+    with FakeServer(unix_socket=tmp_path / "real.sock") as real:
+        real.route("GET /hello")(lambda request: Response.text(request.headers["Host"]))
+        with ChaosProxy(f"unix://{tmp_path}/real.sock", unix_socket=tmp_path / "proxy.sock") as proxy:
+            transport = httpx.HTTPTransport(uds=str(tmp_path / "proxy.sock"))
+            with httpx.Client(transport=transport) as client:
+                assert client.get("http://docker/hello").text == "localhost"
+            assert proxy.ledger.count("GET /hello") == 1
+
+
+def test_proxy_in_processes_of_its_own(real):
+    with ChaosProxy(real, host="process", workers=2) as proxy, requests.Session() as session:
+        assert session.get(proxy.url + "/hello").text == "hello"
+        [name] = proxy.outgoing
+        assert real.ledger.connections[0].peer == name
+        assert proxy.ledger.executions("GET /hello") == 1
+
+
+@pytest.mark.asyncio
+async def test_proxy_in_the_running_loop():
+    async with FakeServer() as real, ChaosProxy(real) as proxy, httpx.AsyncClient() as client:
+        real.route("GET /hello")(lambda request: Response.text("hello"))
+        proxy.inject(Disconnect(), times=1)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(proxy.url + "/hello")
+        assert (await client.get(proxy.url + "/hello")).text == "hello"
+        assert real.ledger.executions() == 2
+
+
+@pytest.mark.asyncio
+@pytest.mark.looptime
+async def test_proxy_follows_the_loop_s_clock_with_an_upstream_in_the_same_loop():
+    async with FakeServer() as real, ChaosProxy(real) as proxy, httpx.AsyncClient(timeout=7200) as client:
+        real.route("GET /hello")(lambda request: Response.text("hello"))
+        real.delay(3600)
+        begun_at = asyncio.get_running_loop().time()
+        assert (await client.get(proxy.url + "/hello")).text == "hello"
+        assert asyncio.get_running_loop().time() - begun_at == 3600
