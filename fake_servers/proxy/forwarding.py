@@ -11,13 +11,13 @@ from typing import Final
 
 import h11
 
+from fake_servers.entries import ConnectionEntry, ExchangeEntry
 from fake_servers.http import Request, Response, Stream, Tunnel, has_body
 from fake_servers.proxy.conversation import Conversation, Garbled, Unsendable
 from fake_servers.proxy.events import end_of_event, in_events
 from fake_servers.proxy.fields import offers_upgrade, relayed, requested, target_of
 from fake_servers.proxy.link import End, Link, Unreachable, pump
 from fake_servers.proxy.upstream import Upstream
-from fake_servers.recorder import ConnectionEntry, ExchangeEntry
 from fake_servers.service import Answer, Service
 
 __all__ = ["Forwarder"]

@@ -9,7 +9,18 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from pytest_httpconc.commands import compare, completion, demo, explain, monitor, replay, score, serve, survey
+from pytest_httpconc.commands import (
+    compare,
+    completion,
+    demo,
+    explain,
+    monitor,
+    proxy,
+    replay,
+    score,
+    serve,
+    survey,
+)
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -27,4 +38,4 @@ class Command(Protocol):
 
 
 #: In the order in which ``--help`` has them.
-COMMANDS: tuple[Command, ...] = (demo, explain, serve, replay, monitor, score, survey, compare, completion)
+COMMANDS: tuple[Command, ...] = (demo, explain, serve, proxy, replay, monitor, score, survey, compare, completion)

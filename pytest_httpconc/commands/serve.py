@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_httpconc.commands.services import SERVICES, Service, add_own_options, own_arguments
 from pytest_httpconc.commands.serving_options import EXAMPLE_OF_FAULTS, add_options, arguments_of
-from pytest_httpconc.commands.showing import add_showing, show
+from pytest_httpconc.commands.showing import add_showing, show, trust_lines
 
 if TYPE_CHECKING:
     from fake_servers import FakeServer, Request, Response
@@ -86,7 +86,4 @@ def _echo(request: Request) -> Response:
 def _header(service: Service, server: FakeServer) -> list[str]:
     address = server.url.partition("://")[2]
     use = [line.format(url=server.url, address=address) for line in service.use]
-    lines = [f"{type(server).__name__} at {server.url}", *use]
-    if server.url.startswith("https"):
-        lines.append(f"export SSL_CERT_FILE={server.ca_path} REQUESTS_CA_BUNDLE={server.ca_path}")
-    return lines
+    return [f"{type(server).__name__} at {server.url}", *use, *trust_lines(server)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fake_servers import FakeServer
     from pytest_httpconc.live.logs import Log
 
-__all__ = ["add_showing", "show"]
+__all__ = ["add_showing", "show", "trust_lines"]
 
 
 def add_showing(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +34,13 @@ def add_showing(parser: argparse.ArgumentParser) -> None:
 def _place(text: str) -> tuple[str, int]:
     address, sign, number = text.rpartition(":")
     return (address if sign else "127.0.0.1"), port(number)
+
+
+def trust_lines(server: FakeServer) -> list[str]:
+    """What has clients trust a server that speaks TLS; nothing for one that does not."""
+    if not server.url.startswith("https"):
+        return []
+    return [f"export SSL_CERT_FILE={server.ca_path} REQUESTS_CA_BUNDLE={server.ca_path}"]
 
 
 def show(servers: Sequence[FakeServer], options: argparse.Namespace, *, header: Sequence[str]) -> int:
