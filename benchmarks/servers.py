@@ -119,6 +119,19 @@ async def _serve(app: web.Application) -> None:
 
 def nginx(delay: float) -> None:
     """nginx with one worker, answering from its configuration."""
+    _nginx("""return 200 '{"ok": true}';""")
+
+
+def nginx_proxy(delay: float) -> None:
+    """nginx with one worker before the server at the URL in UPSTREAM, to which it keeps connections."""
+    address = os.environ["UPSTREAM"].removeprefix("http://")
+    _nginx(
+        "proxy_pass http://real; proxy_http_version 1.1; proxy_set_header Connection '';",
+        f"upstream real {{ server {address}; keepalive 64; keepalive_requests 100000000; }}",
+    )
+
+
+def _nginx(location: str, before: str = "") -> None:
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -128,10 +141,21 @@ def nginx(delay: float) -> None:
         f"worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
         "events { worker_connections 8192; }\n"
         "http { access_log off; keepalive_requests 100000000; default_type application/json;\n"
-        f"server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 '{{\"ok\": true}}'; }} }} }}\n"
+        f"{before} server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ {location} }} }} }}\n"
     )
     print(port, flush=True)
     os.execvp("nginx", ["nginx", "-e", str(folder / "error.log"), "-c", str(config)])
+
+
+def httpconc_proxy(delay: float) -> None:
+    """Our proxy in a process, before the server at the URL in UPSTREAM."""
+    import psutil
+
+    from fake_servers import ChaosProxy
+
+    with ChaosProxy(os.environ["UPSTREAM"], host="process") as proxy:
+        print(proxy.port, *(child.pid for child in psutil.Process().children()), flush=True)
+        signal.pause()
 
 
 def httpconc_llm(delay: float) -> None:
@@ -211,6 +235,10 @@ MODELS: dict[str, Callable[[float], None]] = {
     "aiohttp.web events": aiohttp_events,
     "@copilotkit/aimock": aimock,
 }
+PROXIES: dict[str, Callable[[float], None]] = {
+    "ChaosProxy": httpconc_proxy,
+    "nginx as a proxy": nginx_proxy,
+}
 
 
 def available() -> list[str]:
@@ -244,4 +272,4 @@ def _wait_for(port: int) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    (KINDS | MODELS | mocks.KINDS)[sys.argv[1]](float(sys.argv[2]))
+    (KINDS | MODELS | PROXIES | mocks.KINDS)[sys.argv[1]](float(sys.argv[2]))
