@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from fake_servers import (
+    ChaosProxy,
     Exchange,
     FakeAgentServer,
     FakeDockerServer,
@@ -50,6 +51,9 @@ def events(request: Request) -> Stream:
         yield b"data: 1\n\n"
 
     return Stream(chunks(), content_type="text/event-stream")
+
+
+proxy: ChaosProxy = ChaosProxy(server, verify="ca.pem", connect_timeout=3.0, keep_host=True, seed=7)
 
 
 def test_everything(fake_docker: FakeDockerServer, httpconc: HttpConc) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator
-from typing import Final
 
 import h11
 
+from fake_servers.proxy.heads import SWITCHING, Head
 from fake_servers.proxy.link import End, Link
 
 __all__ = ["Conversation", "Garbled", "Unsendable"]
-
-_SWITCHING: Final = 101
 
 
 class Unsendable(Exception):
@@ -53,7 +51,7 @@ class Conversation:
         except h11.LocalProtocolError as error:
             raise Unsendable(str(error)) from None
 
-    async def ask(self, question: bytes) -> h11.Response | h11.InformationalResponse:
+    async def ask(self, question: bytes) -> Head:
         """Send a request, and wait for the head of its answer: a final one, or the one that switches protocols.
 
         Raises:
@@ -65,9 +63,9 @@ class Conversation:
         while True:
             event = await self._next()
             if isinstance(event, h11.Response):
-                return event
-            if isinstance(event, h11.InformationalResponse) and event.status_code == _SWITCHING:
-                return event
+                return Head.of(event)
+            if isinstance(event, h11.InformationalResponse) and event.status_code == SWITCHING:
+                return Head.of(event)
 
     def whole_body(self) -> bytes | None:
         """The body of the answer, if all of it has come."""

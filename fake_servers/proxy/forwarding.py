@@ -9,13 +9,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Final
 
-import h11
-
 from fake_servers.entries import ConnectionEntry, ExchangeEntry
 from fake_servers.http import Request, Response, Stream, Tunnel, has_body
 from fake_servers.proxy.conversation import Conversation, Garbled, Unsendable
 from fake_servers.proxy.events import end_of_event, in_events
 from fake_servers.proxy.fields import offers_upgrade, relayed, requested, target_of
+from fake_servers.proxy.heads import SWITCHING, Head
 from fake_servers.proxy.link import End, Link, Unreachable, pump
 from fake_servers.proxy.upstream import Upstream
 from fake_servers.service import Answer, Service
@@ -23,7 +22,6 @@ from fake_servers.service import Answer, Service
 __all__ = ["Forwarder"]
 
 _MOST_AT_ONCE: Final = 64 * 1024
-_SWITCHING: Final = 101
 
 
 class Forwarder:
@@ -119,26 +117,23 @@ class Forwarder:
         request.keep_alive = False
         return self._service.describe(request, status, problem)
 
-    def _answer(
-        self, request: Request, conversation: Conversation, head: h11.Response | h11.InformationalResponse
-    ) -> Answer:
-        status, raw = head.status_code, tuple(head.headers.raw_items())
-        if not (200 <= status <= 599 or status == _SWITCHING):
+    def _answer(self, request: Request, conversation: Conversation, head: Head) -> Answer:
+        status = head.status
+        if not (200 <= status <= 599 or status == SWITCHING):
             raise Garbled(f"its status is {status}")
-        fields = relayed(request, status, raw, self.upstream, secure=self._secure)
-        by_name = dict(head.headers)
-        length = int(by_name[b"content-length"]) if b"content-length" in by_name else None
-        ends_by_itself = length is not None or b"transfer-encoding" in by_name
-        if status == _SWITCHING or (offers_upgrade(request) and has_body("", status) and not ends_by_itself):
-            serve = functools.partial(self._tunnelled, conversation)
-            return Tunnel(serve, status=status, headers=fields)
-        if not conversation.goes_on or (has_body(request.method, status) and not ends_by_itself):
+        fields = relayed(request, status, head.fields, self.upstream, secure=self._secure)
+        ends_with_connection = has_body(request.method, status) and not head.is_framed
+        if status == SWITCHING or (offers_upgrade(request) and ends_with_connection):
+            return Tunnel(functools.partial(self._tunnelled, conversation), status=status, headers=fields)
+        if ends_with_connection or not conversation.goes_on:
             request.keep_alive = False
-        if has_body(request.method, status) and length is not None and length <= _MOST_AT_ONCE:
+        if has_body(request.method, status) and head.length is not None and head.length <= _MOST_AT_ONCE:
             whole = conversation.whole_body()
             if whole is not None:
                 return Response(whole, status=status, headers=fields)
-        return _streamed(conversation, status, fields, length, by_name)
+        end = end_of_event(head.content_type, head.content_encoding)
+        parts = conversation.parts() if end is None else in_events(conversation.parts(), end)
+        return Stream(parts, status=status, headers=fields, length=head.length, has_events=end is not None)
 
     async def _tunnelled(self, conversation: Conversation, reader: StreamReader) -> AsyncGenerator[bytes, None]:
         """What the upstream sends once the connection speaks something else; what the client sends goes to it."""
@@ -155,18 +150,3 @@ class Forwarder:
             sending.cancel()
             with suppress(CancelledError):
                 await sending
-
-
-def _streamed(
-    conversation: Conversation,
-    status: int,
-    fields: tuple[tuple[str, str], ...],
-    length: int | None,
-    by_name: dict[bytes, bytes],
-) -> Stream:
-    encoding = by_name.get(b"content-encoding")
-    end = end_of_event(
-        by_name.get(b"content-type", b"").decode("latin-1"), None if encoding is None else encoding.decode("latin-1")
-    )
-    parts = conversation.parts() if end is None else in_events(conversation.parts(), end)
-    return Stream(parts, status=status, headers=fields, length=length, has_events=end is not None)

@@ -61,8 +61,8 @@ class Link(asyncio.Protocol):
                     await loop.create_connection(lambda: self, upstream.host, upstream.port, ssl=context)
         except asyncio.TimeoutError:
             self.refuse(f"no connection to it in {within:g} s")
-        except OSError as error:
-            self.refuse(os.strerror(error.errno) if isinstance(error, ConnectionError) and error.errno else str(error))
+        except (OSError, UnicodeError) as error:  # the latter for a name that can be no host's
+            self.refuse(_reason(error))
             if isinstance(error, ConnectionResetError):  # it was accepted, and ended before it was seen to be open
                 self._ended(End.RST)
         self._opened.set()
@@ -187,6 +187,13 @@ class Link(asyncio.Protocol):
             UpstreamEnded: always.
         """
         raise UpstreamEnded(reset=self.end is End.RST, rest=rest)
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """Why connecting has failed, in the system's words where it has some."""
+    if isinstance(error, ConnectionError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return str(error)
 
 
 async def pump(reader: asyncio.StreamReader, link: Link) -> None:

@@ -243,6 +243,11 @@ def test_upstream_that_can_t_be_reached_is_a_502_that_says_which_and_why(connect
         assert not proxy.errors
 
 
+def test_upstream_whose_name_is_none_is_a_502(connect):
+    with ChaosProxy("http://a..b") as proxy:
+        assert connect(proxy).ask("/hello").status == 502
+
+
 def test_upstream_that_does_not_accept_is_given_up_after_the_timeout(scripted, connect):
     scripted.listening.listen(0)
     with ChaosProxy(scripted.url, connect_timeout=0.05) as proxy:
