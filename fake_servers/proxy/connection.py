@@ -138,11 +138,16 @@ class ProxyConnection(ServerConnection):
     def _upstream_changed(self) -> None:
         if self._over:
             return
-        received = self._link.received
-        if not self._is_decided and received and not (self._stalled or received.startswith(_HTTP_ANSWER)):
+        if not self._is_decided and self._hears_no_http:
             self._speak_plainly(self._first)
         elif self._link.end is not None:
             self._end_if_idle()
+
+    @property
+    def _hears_no_http(self) -> bool:
+        """Whether the upstream has spoken first, and has not just answered that it has waited for too long."""
+        received = self._link.received
+        return bool(received) and not (self._stalled or received.startswith(_HTTP_ANSWER))
 
     def _advance(self) -> None:
         super()._advance()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any, Final
 
@@ -61,6 +62,8 @@ class ChaosProxy(FakeServer):
             raise ScenarioError(f"keep_host={keep_host!r} is not known; allowed are True and False")
         self._upstream = Upstream.parse(upstream)
         self._verify = _trusted(upstream) if verify is True else verify
+        if isinstance(self._verify, os.PathLike):
+            self._verify = os.fspath(self._verify)
         self._connect_timeout = connect_timeout
         self._keep_host = keep_host
         self._context = tls_context(self._upstream, self._verify)
