@@ -88,7 +88,7 @@ class ChaosProxy(FakeServer):
         return Connects(sealed if self._tls else plain, plain)
 
     def _as_made(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return (self.upstream,), {**options, "verify": self._verify}
+        return (), {**options, "upstream": self.upstream, "verify": self._verify}
 
     @property
     def upstream(self) -> str:

@@ -39,7 +39,7 @@ class Echo:
         self.real.stop()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(fields=FIELDS, parts=BODIES, chunked=st.booleans())
 def test_message_comes_through_as_it_is(request, fields, parts, chunked):
     echo = request.node.echo = getattr(request.node, "echo", None) or started(request)

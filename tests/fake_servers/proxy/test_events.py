@@ -4,7 +4,7 @@ import asyncio
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_servers import Stream
@@ -58,6 +58,7 @@ def test_event_that_does_not_end_is_not_kept_for_ever():
     assert [len(part) for part in regrouped([b"x" * (1 << 20)] * 3)] == [2 << 20, 1 << 20]
 
 
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"data: x", b":"]), max_size=12), st.integers(1, 3))
 def test_bytes_stay_what_they_are(pieces, size):
     data = b"".join(pieces)

@@ -113,6 +113,13 @@ def test_both_sides_may_be_unix_sockets(tmp_path):
             assert proxy.ledger.count("GET /hello") == 1
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_proxy_that_runs_elsewhere_is_made_there_before_the_same_upstream(real, named):
+    proxy = ChaosProxy(upstream=real, host="process") if named else ChaosProxy(real, host="process", keep_host=True)
+    kind, arguments, options = proxy._crossing.made
+    assert kind(*arguments, **options).upstream == real.url
+
+
 def test_proxy_in_processes_of_its_own(real):
     with ChaosProxy(real, host="process", workers=2) as proxy, requests.Session() as session:
         assert session.get(proxy.url + "/hello").text == "hello"
