@@ -83,7 +83,7 @@ def test_import_of_the_plugin_brings_nothing_along_and_installs_no_hook():
         import pytest_httpconc.plugin
         print(sorted(name for name in set(sys.modules) - before if not name.startswith("_")), hooks)
     """
-    assert python("-c", code).strip() == "['pytest_httpconc', 'pytest_httpconc.plugin'] []"
+    assert python("-c", code).strip() == "['pytest_httpconc', 'pytest_httpconc.plugin', 'pytest_httpconc.tested'] []"
 
 
 def test_run_without_fake_servers_imports_none(run):
