@@ -177,6 +177,8 @@ async def _wind_up(service: Service, listeners: tuple[Listener, ...]) -> None:
     """Stop serving: no connection, task or socket stays behind."""
     for listener in listeners:
         await listener.close()
+    for _ in range(ROUNDS_TO_ACCEPT):  # who has left already is not cut off
+        await asyncio.sleep(0)
     service.wind_up()
     for connection in tuple(service.connections):
         connection.abort(Outcome.SERVER_STOPPED)

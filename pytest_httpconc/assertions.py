@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fake_servers import FakeServer, ScenarioError
 from fake_servers.routing import Pattern
@@ -21,8 +21,10 @@ from pytest_httpconc.findings import CheckFailed, Finding
 from pytest_httpconc.policy import Policy
 from pytest_httpconc.probe import timeouts_of
 from pytest_httpconc.report.terminal import render
-from pytest_httpconc.sweeps import Cancellations, Truncations, sweep_cancellations, sweep_truncations
 from pytest_httpconc.watched import Watched, placed
+
+if TYPE_CHECKING:
+    from pytest_httpconc.sweeps import Cancellations, Truncations
 
 __all__ = ["HttpConc", "raise_on"]
 
@@ -293,6 +295,8 @@ class HttpConc:
                 it was called in a running loop.
         """
         __tracebackhide__ = True
+        from pytest_httpconc.sweeps import sweep_truncations  # late: most tests sweep nothing
+
         with self._remembered(server).sweeping():
             result = sweep_truncations(
                 server, call, client, only=only, at_most=at_most, malformed=malformed, grace=self._policy.grace
@@ -329,6 +333,8 @@ class HttpConc:
             ScenarioError: the undisturbed call fails or does not end, or an argument is out of range.
         """
         __tracebackhide__ = True
+        from pytest_httpconc.sweeps import sweep_cancellations  # late, as above
+
         grace = self._policy.grace
         with self._remembered(server).sweeping():
             result = await sweep_cancellations(server, call, client, contenders, only=only, grace=grace)

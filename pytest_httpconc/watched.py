@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from fake_servers import Connection, FakeServer, Ledger, ScenarioError
+from fake_servers.records import Closer
 from fake_servers.started import started_servers
 from pytest_httpconc.checks import (
     find_excess_connections,
@@ -26,6 +27,8 @@ from pytest_httpconc.probe import describe_opening, held_ports, opening_of
 
 __all__ = ["Watched", "name_of", "placed"]
 
+#: Seconds that closing takes, and more; to collect garbage takes longer where much is imported.
+_BRIEFLY: Final = 0.05
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.05
 
@@ -114,8 +117,10 @@ class Watched:
         if self.server.is_running:
             if _left_open(ledger, since, proxies) <= max_idle and not ledger.in_flight:
                 return []
+            if _settles(ledger, since, proxies, max_idle, min(grace, _BRIEFLY)):
+                return []
             gc.collect()  # sessions in a reference cycle close only when they are collected
-            _settle(ledger, since, proxies, max_idle, grace)
+            _settles(ledger, since, proxies, max_idle, grace)
             gone = _gone(self.server) | {c.number for c in ledger.connections if c.peer in proxies}
         else:
             held = _still_held(self.server, since, grace)
@@ -203,11 +208,14 @@ def _left_open(ledger: Ledger, since: int, proxies: Collection[tuple[str, int]])
     return sum(c.is_open or c.is_abandoned for c in left)
 
 
-def _settle(ledger: Ledger, since: int, proxies: Collection[tuple[str, int]], max_idle: int, grace: float) -> None:
+def _settles(ledger: Ledger, since: int, proxies: Collection[tuple[str, int]], max_idle: int, within: float) -> bool:
+    """Wait until nothing goes on and no more is open than may be; return whether it comes to that in time."""
     try:
-        ledger.wait_until(lambda now: _left_open(now, since, proxies) <= max_idle and not now.in_flight, timeout=grace)
+        return ledger.wait_until(
+            lambda now: _left_open(now, since, proxies) <= max_idle and not now.in_flight, timeout=within
+        )
     except TimeoutError:
-        return  # what is left is for the check to judge
+        return False
     except RuntimeError:
         raise ScenarioError(
             "assert_no_leaks would block the loop that this server runs in: leave it to the end of the test, or first "
@@ -223,8 +231,13 @@ def _gone(server: FakeServer) -> set[int]:
 
 def _still_held(server: FakeServer, since: int, grace: float) -> set[int]:
     """Numbers of connections that the server closed when it stopped, and whose sockets the client keeps."""
-    suspects = {c.peer[1]: c.number for c in server.ledger.connections if c.number in server.open_at_stop}
-    suspects = _held_of(server, {port: number for port, number in suspects.items() if number > since})
+    left = (Closer.CLIENT_FIN, Closer.CLIENT_RST)  # while it stopped
+    suspects = {
+        c.peer[1]: c.number
+        for c in server.ledger.connections
+        if c.number > since and c.number in server.open_at_stop and c.closed_by not in left
+    }
+    suspects = _held_of(server, suspects)
     if not suspects:
         return set()
     gc.collect()  # before the grace begins: on a busy machine, a single look can take as long

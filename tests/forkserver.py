@@ -40,10 +40,13 @@ if __name__ == "__main__":
     # Nothing of ours: pytest must be the first to import the plugin, and tests look at what it imports when.
     import _pytest
     import aiohttp  # noqa: F401
+    import cloudpickle  # noqa: F401
+    import httptools  # noqa: F401
     import httpx  # noqa: F401
     import pytest
     import requests  # noqa: F401
     import scipy.stats  # noqa: F401
+    import uvloop  # noqa: F401
 
     for module in pkgutil.iter_modules(_pytest.__path__, "_pytest."):
         importlib.import_module(module.name)
