@@ -41,6 +41,8 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_collection_finish():
     """Leave what is imported out of every later collection of garbage: checks of leaks make hundreds of them."""
+    import hypothesis  # noqa: F401  # asks who refers to what, and would not be told of what is frozen
+
     gc.collect()
     gc.freeze()
 
