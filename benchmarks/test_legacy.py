@@ -74,12 +74,12 @@ def test_long_command_beside_a_timeout_of_30_seconds(httpconc_benchmark):
 
     codes = {RemoteDockerEnvironment: set(), Hasty: set()}
     with FakeDockerServer(host="process", time_scale=0.001) as server:
-        server.delay(60.0, on="POST /execute")
+        server.delay(150.0, on="POST /execute")  # far beyond, as a machine may be busy
 
         def side(kind):
             return Side(lambda container: codes[kind].add(execute(container)["returncode"]), environment(kind, server))
 
-        httpconc_benchmark.compare(*map(side, codes), calls=3, concurrency=1, latency=PAUSE, server=server)
+        httpconc_benchmark.compare(*map(side, codes), calls=2, concurrency=1, latency=PAUSE, server=server)
     assert codes == {RemoteDockerEnvironment: {0}, Hasty: {-1}}
 
 

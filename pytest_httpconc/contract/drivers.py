@@ -41,18 +41,19 @@ class Calls(Protocol):
 
 
 @contextmanager
-def driven(caller: Caller, *, patience: float) -> Iterator[Calls]:
+def driven(caller: Caller, *, patience: float, outlives: bool = False) -> Iterator[Calls]:
     """Make a client for a ``with`` block, and close it at the end.
 
     Args:
         caller: the client's factory, and the call.
         patience: seconds after which what does not end is given up.
+        outlives: whether what is yielded refers to the client after the block as well.
 
     Raises:
         Hung: making or closing the client does not end.
     """
     driver = _LoopDriver(caller, patience) if caller.is_async else _ThreadDriver(caller, patience)
-    with driver.running():
+    with driver.running(outlives=outlives):
         yield driver
 
 
@@ -111,14 +112,14 @@ class _ThreadDriver:
         self._client: object = None
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, *, outlives: bool) -> Iterator[None]:
         stack = ExitStack()
         try:
             self._client = self._do(lambda: stack.enter_context(self._caller.entered()))
             try:
                 yield
             finally:
-                self._client = None
+                self._client = self._client if outlives else None
                 self._do(stack.close)
         finally:
             for worker in self._workers:
@@ -159,10 +160,10 @@ class _LoopDriver:
         self._client: object = None
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, *, outlives: bool) -> Iterator[None]:
         worker = _Worker("httpconc-loop")
         entered: Future[None] = Future()
-        life = worker.start(lambda: asyncio.run(self._live(entered)))
+        life = worker.start(lambda: asyncio.run(self._live(entered, outlives=outlives)))
         life.add_done_callback(lambda ended: None if entered.done() else _fail(entered, ended))
         worker.stop()
         try:
@@ -174,14 +175,14 @@ class _LoopDriver:
                 worker.wait(life, self._patience)
         life.result()
 
-    async def _live(self, entered: Future[None]) -> None:
+    async def _live(self, entered: Future[None], *, outlives: bool) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         async with self._caller.entered_in_loop() as client:
             self._client = client
             del client
             entered.set_result(None)
             await self._over.wait()
-            self._client = None
+            self._client = self._client if outlives else None
 
     def call(self, *, must_succeed: bool = False) -> Outcome:
         (outcome,) = self.together(1, must_succeed=must_succeed)

@@ -93,6 +93,11 @@ class Maker:
             )
         return cls(function.__get__(contract), {argument: given[argument] for argument in asked})
 
+    @property
+    def yields(self) -> bool:
+        """Whether the fixture goes on when its client is no longer needed; one that returns it leaves it to Python."""
+        return self.is_generator or inspect.isasyncgenfunction(self._function)
+
     @contextmanager
     def entered(self) -> Iterator[Any]:
         """A new client, of a fixture that is not async."""

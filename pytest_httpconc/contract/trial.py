@@ -54,17 +54,25 @@ class Trial:
         self.server = server
         self.httpconc = httpconc
         self._is_async = contract.is_async() or maker.is_async
+        self._is_closed = maker.yields
         self.new_client: Callable[[], Any] = maker.entered_in_loop if self._is_async else maker.entered
 
     # -- the client ---------------------------------------------------------------------------------------
 
     @contextmanager
-    def client(self) -> Iterator[Calls]:
-        """A client of the user's, for a ``with`` block; what hangs is found (HC702)."""
+    def client(self, *, outlives: bool = False) -> Iterator[Calls]:
+        """A client of the user's, for a ``with`` block; what hangs is found (HC702).
+
+        Args:
+            outlives: whether it is still referred to when the block is over, as it is in a program: what its fixture
+                has not closed is open then, and not collected. Not so where the fixture returns it, and closes nothing.
+        """
         __tracebackhide__ = True
         try:
             caller = Caller(self.call, self.new_client)
-            with records_without_frames(), driven(caller, patience=self._contract.patience) as calls:
+            outlives = outlives and self._is_closed
+            patience = self._contract.patience
+            with records_without_frames(), driven(caller, patience=patience, outlives=outlives) as calls:
                 yield calls
         except Hung as hung:
             summary = f"a call, or closing the client, did not end within {hung.seconds:g} s"

@@ -39,6 +39,7 @@ def test_connections(run_contracts):
             """,
             only="closing",
         ),
+        TestNeverClosed=Mine("@pytest.fixture\ndef client(self): yield requests.Session()", only="closing"),
         TestPerCall=Mine(
             """
             def call(self, client, url, payload):
@@ -51,6 +52,7 @@ def test_connections(run_contracts):
     )
     left = ("an-answer", "an-error", "a-stale-connection")
     assert ran.failed("TestLeaky") == {f"test_closing_leaves_nothing_open_after[{after}]" for after in left}
+    assert ran.failed("TestNeverClosed") == ran.failed("TestLeaky")  # though nothing of its own refers to the client
     assert len(ran.passed("TestLeaky")) == 3
     assert ran.codes("TestLeaky") == {"HC101", "HC102"}
     ran.result.stdout.fnmatch_lines(["*opened at test_connections.py:* in *Blocking.call, through*"])
