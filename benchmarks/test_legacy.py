@@ -80,7 +80,8 @@ def test_long_command_beside_a_timeout_of_30_seconds(httpconc_benchmark):
             return Side(lambda container: codes[kind].add(execute(container)["returncode"]), environment(kind, server))
 
         httpconc_benchmark.compare(*map(side, codes), calls=2, concurrency=1, latency=PAUSE, server=server)
-    assert codes == {RemoteDockerEnvironment: {0}, Hasty: {-1}}
+    assert codes[RemoteDockerEnvironment] == {0}
+    assert -1 in codes[Hasty]  # on a machine that is busy, a client may look so late that the answer is there
 
 
 def test_closed_sessions_beside_kept_ones(httpconc_benchmark, docker):
