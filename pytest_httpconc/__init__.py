@@ -42,4 +42,11 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        home = import_module(_HOMES[name])
+    except ModuleNotFoundError as error:
+        if error.name not in {"numpy", "scipy"}:
+            raise
+        problem = f"{__name__}.{name} needs {error.name}; install it by pip install 'pytest-httpconc[bench]'"
+        raise ModuleNotFoundError(problem, name=error.name) from None
+    return getattr(home, name)

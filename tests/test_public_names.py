@@ -44,6 +44,14 @@ def test_unknown_name_of_the_plugin_is_an_attribute_error(name):
         getattr(pytest_httpconc, name)
 
 
+def test_name_that_needs_an_extra_says_which():
+    source = "import sys; sys.modules['numpy'] = None; from pytest_httpconc import Side"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: pytest_httpconc.Side needs numpy; install it by pip install 'pytest-httpconc[bench]'"
+    )
+
+
 def test_imports_run_downwards():
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as main; main()", "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

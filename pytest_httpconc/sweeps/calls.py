@@ -41,6 +41,8 @@ class Outcome:
     def __str__(self) -> str:
         if self.raised is not None:
             return f"raised {_shortened(self.raised)}"
+        if self.returned is None:
+            return "returned None, as a call without a 'return' does"
         return f"returned {_shortened(repr(self.returned))}"
 
 
