@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import Final, cast
 
@@ -89,7 +90,8 @@ class Ending(RequestReader):
 
     def _end_sending(self) -> None:
         """Send FIN once the transport has sent what was written, and read on."""
-        self.transport.write_eof()
+        with contextlib.suppress(OSError):  # after the client's own FIN, asyncio's loop does not hear of its RST
+            self.transport.write_eof()
 
     def _send_fin(self, by: Closer, pause: float = 0.0) -> None:
         # Recorded when it is sent and not before: a client that finds its connection closed in the ledger has the FIN.

@@ -33,7 +33,7 @@ class TlsConnection(ServerConnection):
     ) -> None:
         super().__init__(service, peer, loop)
         self._address = address
-        self._shaken = False
+        self._shaken = asyncio.Event()
         self._opening = False
         self._said_goodbye = False
         self._wrap(certificates.right(address))
@@ -49,10 +49,10 @@ class TlsConnection(ServerConnection):
             super()._meet(fault)
 
     def data_received(self, data: bytes) -> None:
-        if self._incoming.pending > _MOST_BEFORE_HANDSHAKE and not self._shaken:
+        if self._incoming.pending > _MOST_BEFORE_HANDSHAKE and not self._shaken.is_set():
             return  # nobody has so much to say before the handshake
         self._incoming.write(data)
-        if self._shaken or not (self._stalled or self._over):
+        if self._shaken.is_set() or not (self._stalled or self._over):
             self._open_sealed()
 
     def write(self, data: bytes) -> None:
@@ -77,9 +77,9 @@ class TlsConnection(ServerConnection):
         """Read whatever has come as a whole: steps of the handshake, requests, the client's closure alert."""
         self._opening = True
         try:
-            if not self._shaken:
+            if not self._shaken.is_set():
                 self._tls.do_handshake()
-                self._shaken = True
+                self._shaken.set()
             while data := self._tls.read(_BLOCK):
                 super().data_received(data)
             self._client_closes()

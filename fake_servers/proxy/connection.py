@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fake_servers.delivery import PlainOutflow
 from fake_servers.engine import ServerConnection
+from fake_servers.errors import FakeServerError
 from fake_servers.proxy.forwarding import Forwarder
 from fake_servers.proxy.link import End, Link, Unreachable, pump
 from fake_servers.records import Closer, Outcome
@@ -52,6 +53,7 @@ class ProxyConnection(ServerConnection):
         self._keeping: asyncio.Task[None] | None = None
         self._first = b""
         self._is_decided = False
+        self._is_half_closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -99,12 +101,23 @@ class ProxyConnection(ServerConnection):
         self._task = self.service.start(self._relay(self._read_plainly(first)))
 
     async def _relay(self, reader: asyncio.StreamReader) -> None:
-        """Pass on what comes, both ways, and how either side ends it."""
         try:
             await self._link.ready()
+            await self._can_send()
+            await self._relay_both_ways(reader)
         except Unreachable:
             self.end_with_upstream(reset=False)
-            return
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is kept and raised in the test
+            problem = FakeServerError(f"the proxy failed on connection {self.entry.number}: {error!r}")
+            problem.__cause__ = error
+            self.service.errors.append(problem)
+            self.abort(Outcome.HANDLER_FAILED)
+
+    async def _can_send(self) -> None:
+        """Wait until the client can be sent to: at once without TLS."""
+
+    async def _relay_both_ways(self, reader: asyncio.StreamReader) -> None:
+        """Pass on what comes, both ways, and how either side ends it."""
         sending = self.service.start(pump(reader, self._link))
         try:
             if not await self._pass_back():
@@ -112,11 +125,12 @@ class ProxyConnection(ServerConnection):
             if self._link.end is End.RST:
                 self.end_with_upstream(reset=True)
                 return
-            self._mute = True
+            self._mute = self._is_half_closed = True
             self._end_sending()
             self.service.recorder.connection_closed(self.entry, Closer.UPSTREAM_FIN)
-            await sending
-            self.shut(Closer.UPSTREAM_FIN)
+            if not self._link.lost.is_set():
+                await sending
+            self.end_with_upstream(reset=self._link.was_broken)
         finally:
             sending.cancel()
 
@@ -140,6 +154,8 @@ class ProxyConnection(ServerConnection):
             return
         if not self._is_decided and self._hears_no_http:
             self._speak_plainly(self._first)
+        elif self._is_half_closed and self._link.lost.is_set():  # nobody takes any more what the client sends
+            self.end_with_upstream(reset=self._link.was_broken)
         elif self._link.end is not None:
             self._end_if_idle()
 
@@ -178,3 +194,6 @@ class ProxyConnection(ServerConnection):
 
 class SealedProxyConnection(ProxyConnection, TlsConnection):
     """The same over TLS."""
+
+    async def _can_send(self) -> None:
+        await self._shaken.wait()

@@ -41,6 +41,7 @@ class Link(asyncio.Protocol):
     def __init__(self, changed: Callable[[], None]) -> None:
         self.end: End | None = None
         self.lost = asyncio.Event()
+        self.was_broken = False  #: whether it was lost by an RST, be it after the upstream's FIN
         self._changed = changed
         self._transport: asyncio.Transport | None = None
         self._problem: str | None = None
@@ -115,6 +116,7 @@ class Link(asyncio.Protocol):
         return self._transport is not None and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.was_broken = exc is not None
         self.lost.set()
         self._writable.set()
         self._ended(End.FIN if exc is None else End.RST)

@@ -7,6 +7,7 @@ import ssl
 import pytest
 
 from fake_servers import ChaosProxy, FakeServer, Injection, Moment, Scenario, ScenarioError, faults
+from fake_servers.delivery import PlainOutflow
 from fake_servers.faults import Disconnect, Dribble, HalfClose, Reset, Stall, Status, Throttle
 from fake_servers.proxy.connection import begins_http
 
@@ -122,6 +123,49 @@ def test_reset_is_passed_on(proxied, any_loop, side):
     assert proxy.ledger.connections[0].closed_by == f"{side} RST"
 
 
+def send_on(client):
+    for _ in range(200_000):
+        client.send(b"metric\n")
+
+
+def test_client_whose_upstream_is_gone_meets_rst_when_it_sends_on(proxied, any_loop):
+    proxy, client, upstream = proxied("tcp")
+    client.send(b"one")
+    upstream.hears(b"one")
+    upstream.ends("FIN")
+    assert client.until_close() == b""
+    with pytest.raises(ConnectionError):
+        send_on(client)
+    proxy.ledger.wait_until(lambda ledger: not ledger.held_connections)
+
+
+def test_both_sides_are_let_go_where_the_client_leaves_by_rst_after_its_fin(proxied, any_loop):
+    proxy, client, upstream = proxied("tcp")
+    client.send(b"question")
+    client.sock.shutdown(socket.SHUT_WR)
+    assert upstream.hears_end() == "FIN"
+    upstream.says(b"answer")
+    client.sock.recv(1, socket.MSG_PEEK)  # closed with bytes unread, it ends by RST
+    client.sock.close()
+    upstream.ends("FIN")
+    proxy.ledger.wait_until(lambda ledger: not ledger.held_connections)
+    assert proxy.outgoing == frozenset()
+
+
+def test_error_in_a_relay_is_kept_and_ends_the_connection(scripted, connect, monkeypatch):
+    async def fail(outflow, block):
+        raise ValueError("no room")
+
+    monkeypatch.setattr(PlainOutflow, "send", fail)
+    proxy = ChaosProxy(scripted.url.replace("http", "tcp")).start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(proxy.stop)
+        client = connect(proxy)
+        scripted.accept().says(b"220 ready")
+        assert client.until_close() == b""
+        assert [str(error) for error in proxy.errors] == ["the proxy failed on connection 1: ValueError('no room')"]
+
+
 @pytest.mark.parametrize("side", ["client", "upstream"])
 def test_side_that_does_not_read_holds_the_other_up(proxied, side):
     _, client, upstream = proxied("tcp")
@@ -134,7 +178,9 @@ def test_side_that_does_not_read_holds_the_other_up(proxied, side):
     assert sent < 64 << 20
     received = 0
     while received < sent:
-        received += len(target.recv(1 << 20))
+        data = target.recv(1 << 20)
+        assert data, f"it was closed after {received} of {sent} bytes"
+        received += len(data)
 
 
 def test_upstream_that_can_t_be_reached_closes_the_connection(connect):
@@ -206,6 +252,16 @@ def test_requests_can_t_be_named_or_held_where_there_are_none():
         proxy.delay(1, on="GET /x")
     with pytest.raises(ScenarioError, match="counts requests"):
         proxy.hold(until_in_flight=2)
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "http"])
+def test_greeting_that_comes_before_the_client_s_handshake_is_kept_until_after_it(proxied, scheme):
+    proxy, client, upstream = proxied(scheme, tls=True)
+    upstream.says(b"220 ready\r\n")
+    upstream.ends("FIN")
+    context = ssl.create_default_context(cafile=proxy.ca_path)
+    client.sock = context.wrap_socket(client.sock, server_hostname="127.0.0.1")
+    assert client.until_close() == b"220 ready\r\n"
 
 
 def test_tls_of_the_client_s_own_reaches_the_upstream(connect, add_routes):
