@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from fake_servers.http import RawHeaders, RelayedFields, Request, has_body
 from fake_servers.proxy.upstream import Upstream
 
-__all__ = ["offers_upgrade", "relayed", "requested", "target_of"]
+__all__ = ["offers_upgrade", "other_codings", "relayed", "requested", "target_of"]
 
 Fields = Iterable[tuple[bytes, bytes]]
 
@@ -52,7 +52,7 @@ def offers_upgrade(request: Request) -> bool:
 def relayed(request: Request, status: int, fields: RawHeaders, upstream: Upstream, *, secure: bool) -> RelayedFields:
     """A response's fields as the client gets them; what frames its body is the server's own.
 
-    A ``Location`` in the upstream's own origin leads to the same path at this proxy.
+    A ``Location`` in the upstream's own origin, or a path that begins with its prefix, leads to the same at this proxy.
     """
     framed = has_body("", status)
     dropped = _dropped(fields) | (_FRAMING if framed else frozenset())
@@ -70,13 +70,31 @@ def relayed(request: Request, status: int, fields: RawHeaders, upstream: Upstrea
 
 
 def _moved(location: str, upstream: Upstream, own: str) -> str:
-    begin = upstream.origin + upstream.prefix
+    rest = _behind(upstream.origin + upstream.prefix, location)
+    if rest is not None:
+        return own + rest
+    rest = _behind(upstream.prefix, location) if upstream.prefix else None
+    if rest is None:
+        return location
+    path = rest if rest.startswith("/") else f"/{rest}"
+    return own + path if path.startswith("//") else path  # which alone would name another server
+
+
+def _behind(begin: str, location: str) -> str | None:
+    """What comes behind a path's beginning; None where it is another path."""
     rest = location[len(begin) :]
-    return own + rest if location.startswith(begin) and rest[:1] in {"", "/", "?", "#"} else location
+    return rest if location.startswith(begin) and rest[:1] in {"", "/", "?", "#"} else None
 
 
 def _is_absolute(target: str) -> bool:
-    return "://" in target.partition("?")[0]
+    return not target.startswith("/") and "://" in target.partition("?")[0]
+
+
+def other_codings(request: Request) -> str:
+    """The transfer codings of a request's body, where they are more than ``chunked`` (RFC 9112, section 6.1)."""
+    values = (value.decode("latin-1") for name, value in request.raw_headers if name.lower() == b"transfer-encoding")
+    codings = ", ".join(values)
+    return "" if codings.strip().lower() in {"", "chunked"} else codings
 
 
 def _dropped(fields: Fields) -> frozenset[bytes]:

@@ -13,7 +13,7 @@ from fake_servers.entries import ConnectionEntry, ExchangeEntry
 from fake_servers.http import Request, Response, Stream, Tunnel, has_body
 from fake_servers.proxy.conversation import Conversation, Garbled, Unsendable
 from fake_servers.proxy.events import end_of_event, in_events
-from fake_servers.proxy.fields import offers_upgrade, relayed, requested, target_of
+from fake_servers.proxy.fields import offers_upgrade, other_codings, relayed, requested, target_of
 from fake_servers.proxy.heads import SWITCHING, Head
 from fake_servers.proxy.link import End, Link, Unreachable, pump
 from fake_servers.proxy.upstream import Upstream
@@ -98,6 +98,8 @@ class Forwarder:
     async def _forwarded(self, request: Request, conversation: Conversation) -> Answer:
         if request.method == "CONNECT":
             return self._refusal(request, 501, f"CONNECT is not served; {self._advice}")
+        if codings := other_codings(request):
+            return self._refusal(request, 501, f"Transfer-Encoding: {codings} is not served; what is served is chunked")
         target = target_of(request, self.upstream, self._own())
         if target is None:
             return self._refusal(request, 421, f"{request.target} is not behind this proxy; {self._advice}")

@@ -1,6 +1,7 @@
 """Requests through a proxy, as the upstream gets them, and answers as the client gets them."""
 
 import pytest
+import requests
 
 from fake_servers import ChaosProxy, FakeServer, Moment, Response, Stream
 from fake_servers.faults import Disconnect, Reset, Status
@@ -208,7 +209,12 @@ def test_answers_are_held_until_enough_are_in_flight(server, real, connect):
         ("{upstream}/v1/next?page=2", "http://x/next?page=2"),
         ("{upstream}/v1", "http://x"),
         ("{upstream}/v10", "{upstream}/v10"),
-        ("/v1/next", "/v1/next"),
+        ("/v1/next?page=2", "/next?page=2"),
+        ("/v1", "/"),
+        ("/v1?page=2", "/?page=2"),
+        ("/v1//elsewhere.example", "http://x//elsewhere.example"),
+        ("/v10", "/v10"),
+        ("next", "next"),
         ("https://elsewhere.example/v1/next", "https://elsewhere.example/v1/next"),
     ],
 )
@@ -217,6 +223,23 @@ def test_redirect_within_the_upstream_leads_back_to_the_proxy(real, connect, loc
     real.route("GET /v1/old")(lambda request: Response(status=302, headers={"Location": location}))
     with ChaosProxy(real.url + "/v1/") as proxy:
         assert connect(proxy).ask("/old").headers["location"] == received.format(upstream=real.url)
+
+
+@pytest.mark.parametrize("origin", ["", "{upstream}"])
+def test_redirect_within_the_upstream_is_followed_through_the_proxy(real, origin):
+    real.route("GET /v1/old")(
+        lambda request: Response(status=302, headers={"Location": origin.format(upstream=real.url) + "/v1/new"})
+    )
+    real.route("GET /v1/new")(lambda request: Response.text("new"))
+    with ChaosProxy(real.url + "/v1") as proxy:
+        assert requests.get(proxy.url + "/old", timeout=10).text == "new"
+        assert proxy.ledger.count("GET /new") == 1
+
+
+def test_path_that_holds_a_url_is_a_path(server, real, raw):
+    real.route("GET /**")(lambda request: Response.text(request.target))
+    target = "/fetch/https://elsewhere.example/x?to=https://elsewhere.example"
+    assert raw.ask(target).body.decode() == target
 
 
 def test_client_whose_http_proxy_it_is_is_served_for_its_upstream_alone(server, real, connect):
@@ -279,6 +302,13 @@ def test_request_that_can_t_be_handed_on_is_a_400(raw, real):
     raw.send(b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n")
     reply = raw.reply()
     assert (reply.status, b"can't be handed on" in reply.body) == (400, True)
+    assert not real.ledger.count()
+
+
+def test_body_in_another_coding_than_chunks_is_a_501(raw, real):
+    raw.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\n\x1f\x8bz\r\n0\r\n\r\n")
+    reply = raw.reply()
+    assert (reply.status, b"Transfer-Encoding: gzip, chunked is not served" in reply.body) == (501, True)
     assert not real.ledger.count()
 
 
