@@ -249,7 +249,12 @@ class FakeServer(Serving):
         self._port = sockets[0].port
         self._recorder.clock = clock
         self.open_at_stop = ()
-        self._starting()
+        try:
+            self._starting()
+        except Exception:
+            for opened in sockets:
+                opened.close()
+            raise
         for observe in started.observers:
             observe(self)
         self._host = host(sockets)

@@ -40,7 +40,7 @@ class ChaosProxy(FakeServer):
         options: as for `FakeServer`.
 
     Raises:
-        ScenarioError: an argument makes no sense.
+        ScenarioError: an argument makes no sense, or it is its own upstream.
     """
 
     @made
@@ -68,6 +68,7 @@ class ChaosProxy(FakeServer):
         self._keep_host = keep_host
         self._context = tls_context(self._upstream, self._verify)
         super().__init__(**options)
+        self._check_upstream()
         self.makings.arguments.update(upstream=self._upstream.url, verify=self._verify)
 
     def _set_up(self) -> None:
@@ -81,6 +82,17 @@ class ChaosProxy(FakeServer):
             own=lambda: f"{self.address}:{self.port}",
         )
         self.route("*", queues=True)(self._forwarder.forward)
+
+    def _starting(self) -> None:
+        super()._starting()
+        self._check_upstream()
+
+    def _check_upstream(self) -> None:
+        if self._upstream.leads_to(self.address, self.port, self.unix_socket):
+            raise ScenarioError(
+                f"upstream={self.upstream!r} is this proxy itself, which would connect to itself without end; "
+                "give the proxy a place of its own, as in port=0"
+            )
 
     def _connections(self) -> Connects:
         plain = partial(ProxyConnection, forwarder=self._forwarder)

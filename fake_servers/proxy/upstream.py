@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -14,6 +15,8 @@ __all__ = ["HasUrl", "Upstream", "Verify", "tls_context"]
 
 Verify = bool | str | os.PathLike[str]
 
+_ALL: Final = "0.0.0.0"
+_LOOPBACK: Final = "127.0.0.1"  #: what connects to no address in particular gets there
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _ALLOWED: Final = (
     "allowed are 'http://HOST[:PORT][/PREFIX]', 'https://...', 'unix:///PATH' and 'tcp://HOST:PORT', or a server that "
@@ -95,6 +98,40 @@ class Upstream:
     def url(self) -> str:
         """Where it is reached."""
         return f"unix://{self.host}" if self.scheme == "unix" else f"{self.origin}{self.prefix}"
+
+    def leads_to(self, address: str, port: int, unix_socket: str | None) -> bool:
+        """Whether what connects to it reaches a server of this machine that listens there.
+
+        Args:
+            address: the IPv4 address that the server listens on.
+            port: its port.
+            unix_socket: the path of its unix socket, if any.
+        """
+        if self.scheme == "unix":
+            return unix_socket is not None and os.path.realpath(self.host) == os.path.realpath(unix_socket)
+        return self.port == port and any(_is_listened_on(reached, address) for reached in _addresses(self.host))
+
+
+def _is_listened_on(reached: str, address: str) -> bool:
+    """Whether a server that listens on an address hears what comes for another one: its own, or, on all, any here."""
+    listening = _addresses(address)
+    if _ALL not in listening:
+        return (_LOOPBACK if reached == _ALL else reached) in listening
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((reached, 0))
+        except OSError:  # it is another machine's
+            return False
+    return True
+
+
+def _addresses(host: str) -> frozenset[str]:
+    """The IPv4 addresses of a host; none where it is not known."""
+    try:
+        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return frozenset()
+    return frozenset(str(place[0]) for *_, place in found)
 
 
 def _problem(parts: SplitResult, port: int | None) -> str | None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import requests
 
-from fake_servers import ChaosProxy, FakeServer, FakeServerError, Response, ScenarioError
+from fake_servers import ChaosProxy, FakeServer, FakeServerError, Response, ScenarioError, listener
 from fake_servers.faults import Disconnect
 from fake_servers.proxy.upstream import Upstream
 
@@ -68,6 +68,49 @@ def test_argument_that_makes_no_sense_is_refused(options):
 def test_server_that_was_never_started_is_no_upstream_yet():
     with pytest.raises(FakeServerError, match="before it is started"):
         ChaosProxy(FakeServer())
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("scheme", ["http", "https", "tcp"])
+def test_proxy_before_itself_is_refused(scheme, address):
+    with FakeServer() as known:
+        port = known.port
+    with pytest.raises(ScenarioError, match=f"{port}' is this proxy itself, .* as in port=0"):
+        ChaosProxy(f"{scheme}://localhost:{port}", address=address, port=port)
+
+
+def test_proxy_that_is_given_its_upstream_s_port_by_chance_does_not_start(monkeypatch):
+    with FakeServer() as gone:
+        pass
+    proxy = ChaosProxy(gone.url)
+    monkeypatch.setattr(listener, "_free_port", lambda address: gone.port)
+    with pytest.raises(ScenarioError, match="is this proxy itself"):
+        proxy.start()
+    with gone:  # its port was given back
+        assert not proxy.is_running
+
+
+def test_proxy_before_its_own_unix_socket_is_refused(tmp_path):
+    with pytest.raises(ScenarioError, match="is this proxy itself"):
+        ChaosProxy(f"unix://{tmp_path}/a.sock", unix_socket=tmp_path / "a.sock")
+
+
+@pytest.mark.parametrize(
+    ("upstream", "address", "is_itself"),
+    [
+        ("http://127.0.0.1:9532", "127.0.0.1", True),
+        ("http://0.0.0.0:9532", "127.0.0.1", True),
+        ("http://127.0.0.2:9532", "0.0.0.0", True),
+        ("http://127.0.0.2:9532", "127.0.0.1", False),
+        ("http://127.0.0.1:9531", "127.0.0.1", False),
+        ("http://192.0.2.1:9532", "0.0.0.0", False),
+        ("http://[::1]:9532", "127.0.0.1", False),
+        ("http://a..b:9532", "0.0.0.0", False),
+        ("unix:///tmp/a.sock", "127.0.0.1", False),
+    ],
+)
+def test_upstream_is_the_proxy_itself_where_it_hears_what_comes_for_it(upstream, address, is_itself):
+    assert Upstream.parse(upstream).leads_to(address, 9532, None) is is_itself
 
 
 @pytest.fixture(scope="module")
