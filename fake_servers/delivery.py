@@ -192,6 +192,8 @@ class PlainOutflow(Outflow):
             if left is None:
                 return False
             await self._write(left)
+            if self._sent == self._cut_at and await self._suffer():  # no more need come
+                return False
         return True
 
 

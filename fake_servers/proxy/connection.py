@@ -28,12 +28,15 @@ _METHODS: Final = tuple(
         b"MKCALENDAR LINK UNLINK"
     ).split()
 )
+_MOST_LINE_ENDS: Final = 4  #: bytes of empty lines before a request (RFC 9112, section 2.2: at least one line)
 _HTTP_ANSWER: Final = b"HTTP/1."
 
 
 def begins_http(data: bytes) -> bool | None:
     """Whether a client that begins like this speaks HTTP/1.1; None while that can't be told."""
     first = data.lstrip(b"\r\n")
+    if len(data) - len(first) > _MOST_LINE_ENDS:
+        return False
     if first.startswith(_METHODS):
         return True
     return None if any(method.startswith(first) for method in _METHODS) else False
@@ -60,6 +63,11 @@ class ProxyConnection(ServerConnection):
         self._forwarder.accompany(self.entry, self._link)
         if not self._stalled:
             self._open_link()
+
+    def eof_received(self) -> bool | None:
+        if self._first and not (self._is_decided or self._over):  # it says no more, and waits to be told something
+            self._speak_plainly(self._first)
+        return super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -137,6 +145,8 @@ class ProxyConnection(ServerConnection):
     async def _pass_back(self) -> bool:
         """Pass on what the upstream sends, up to its end; return whether no fault has ended it before."""
         block = await self._link.read()
+        if not block:
+            return True
         plan = self.service.run.plan_plain()
         self.entry.fault = plan.fault or self.entry.fault
         await self.service.sleep(plan.latency)
@@ -146,6 +156,11 @@ class ProxyConnection(ServerConnection):
                 return False
             block = await self._link.read()
         return True
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is open with no exchange in progress; of what is no HTTP, that can't be told."""
+        return super().is_idle and self._tunnel is None
 
     # -- how either side ends -----------------------------------------------------------------------------
 
@@ -172,7 +187,7 @@ class ProxyConnection(ServerConnection):
 
     def _end_if_idle(self) -> None:
         """Nothing is in progress, and the upstream has closed its connection: so is this one, in the same way."""
-        if self._tunnel is None and self.is_idle:
+        if self.is_idle:
             self.end_with_upstream(reset=self._link.end is End.RST)
 
     def _left(self, by: Closer) -> None:

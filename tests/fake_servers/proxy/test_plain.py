@@ -40,6 +40,9 @@ def test_what_does_not_begin_like_http_is_passed_on_as_it_is(proxied, first):
         (b"\r\nGET", None),
         (b"GET ", True),
         (b"\r\n\r\nDELETE /", True),
+        (b"\r\n\r\n", None),
+        (b"\r\n\r\n\r", False),
+        (b"\r\n\r\n\r\nGET /", False),
         (b"GETS", False),
         (b"PRI * HTTP/2.0", False),
         (b"get /", False),
@@ -62,6 +65,17 @@ def test_http_whose_first_bytes_come_one_by_one_is_http(real, connect):
         for byte in b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n":
             client.send(bytes([byte]))
         assert client.reply().body == b"hello"
+
+
+def test_client_may_end_its_half_before_it_is_clear_what_it_speaks(proxied):
+    proxy, client, upstream = proxied()
+    client.send(b"GE")
+    client.sock.shutdown(socket.SHUT_WR)
+    assert (upstream.hears_end(), upstream.heard) == ("FIN", b"GE")
+    upstream.says(b"no such thing")
+    upstream.ends("FIN")
+    assert client.until_close() == b"no such thing"
+    proxy.ledger.wait_until(lambda ledger: ledger.connections[0].closed_by == "upstream FIN")
 
 
 def test_upstream_may_speak_first(proxied):
@@ -207,6 +221,40 @@ def test_connection_is_cut_after_some_bytes_of_the_upstream_s(proxied, scheme, f
     proxy.ledger.wait_until(lambda ledger: not ledger.open_connections, timeout=5)
     [connection] = proxy.ledger.connections
     assert (connection.closed_by, connection.fault) == ("fault", fault)
+
+
+@pytest.mark.parametrize("fault", [Disconnect(after_bytes=11), Reset(after_bytes=11)], ids=str)
+def test_connection_is_cut_when_so_many_bytes_have_come_and_no_more(proxied, fault):
+    proxy, client, upstream = proxied("tcp")
+    proxy.inject(fault)
+    upstream.says(b"220 ready\r\n")
+    assert (client.until_close() if isinstance(fault, Disconnect) else client.until_reset()) == b"220 ready\r\n"
+    proxy.ledger.wait_until(lambda ledger: ledger.connections[0].closed_by == "fault")
+
+
+def test_connection_on_which_the_upstream_says_nothing_uses_up_no_fault(proxied, connect, scripted):
+    proxy, client, upstream = proxied("tcp")
+    proxy.inject(Disconnect(after_bytes=3), times=1)
+    upstream.ends("FIN")
+    assert client.until_close() == b""
+    second = connect(proxy)
+    scripted.accept().says(b"0123456789")
+    assert second.until_close() == b"012"
+    assert [connection.fault for connection in proxy.ledger.connections] == [None, Disconnect(after_bytes=3)]
+
+
+def test_reset_of_the_proxy_ends_what_is_slow_on_a_plain_connection(proxied, connect, scripted):
+    proxy, client, upstream = proxied("tcp")
+    proxy.inject(Throttle(rate=1))
+    upstream.says(b"ab")
+    assert client.exactly(1) == b"a"
+    proxy.reset()
+    with contextlib.suppress(ConnectionResetError):
+        assert client.until_close() == b""
+    assert not proxy.outgoing
+    again = connect(proxy)
+    scripted.accept().says(b"0123456789")
+    assert again.exactly(10) == b"0123456789"
 
 
 @pytest.mark.parametrize(
