@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ Verify = bool | str | os.PathLike[str]
 
 _ALL: Final = "0.0.0.0"
 _LOOPBACK: Final = "127.0.0.1"  #: what connects to no address in particular gets there
+_VISIBLE: Final = re.compile(r"[!-~]+")  #: ASCII that HTTP/1.1 has in a target (RFC 9112, section 3.2)
+_CONTROLS: Final = re.compile(r"[\0-\x1f\x7f]")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _ALLOWED: Final = (
     "allowed are 'http://HOST[:PORT][/PREFIX]', 'https://...', 'unix:///PATH' and 'tcp://HOST:PORT', or a server that "
@@ -64,12 +67,12 @@ class Upstream:
             port = parts.port
         except ValueError as error:
             raise ScenarioError(f"upstream={text!r} is no URL ({error}); {_ALLOWED}") from None
-        problem = _problem(parts, port)
+        problem = "has a control character" if _CONTROLS.search(text) else _problem(parts, port)
         if problem is not None:
             raise ScenarioError(f"upstream={text!r} {problem}; {_ALLOWED}")
         if parts.scheme == "unix":
             return cls("unix", parts.path)
-        return cls(parts.scheme, parts.hostname or "", port or _DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
+        return cls(parts.scheme, _host(parts), port or _DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/"))
 
     @property
     def is_plain(self) -> bool:
@@ -141,11 +144,24 @@ def _problem(parts: SplitResult, port: int | None) -> str | None:
         return "has a user, a query or a fragment, for which there is no use"
     if parts.scheme == "unix":
         return None if parts.path.startswith("/") and not parts.netloc else "names no path of a socket"
-    if not parts.hostname or port == 0:
+    if not _VISIBLE.fullmatch(_host(parts)) or port == 0:
         return "names no host, or port 0"
+    if not _VISIBLE.fullmatch(parts.path or "/"):
+        return "has a path with a space or another letter than ASCII's, which is written as in '%20'"
     if parts.scheme == "tcp" and (port is None or parts.path.strip("/")):
         return "needs a port and takes no path"
     return None
+
+
+def _host(parts: SplitResult) -> str:
+    """The host as it is written in ASCII (RFC 5890); empty where there is none."""
+    host = parts.hostname or ""
+    if host.isascii():
+        return host
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""
 
 
 def tls_context(upstream: Upstream, verify: Verify) -> ssl.SSLContext | None:
