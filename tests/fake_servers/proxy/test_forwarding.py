@@ -1,7 +1,6 @@
 """Requests through a proxy, as the upstream gets them, and answers as the client gets them."""
 
 import pytest
-import requests
 
 from fake_servers import ChaosProxy, FakeServer, Moment, Response, Stream
 from fake_servers.faults import Disconnect, Reset, Status
@@ -201,39 +200,6 @@ def test_answers_are_held_until_enough_are_in_flight(server, real, connect):
     assert [client.reply().body for client in clients] == [b"hello"] * 3
     assert rendezvous.reached
     assert real.ledger.executions() == 3
-
-
-@pytest.mark.parametrize(
-    ("location", "received"),
-    [
-        ("{upstream}/v1/next?page=2", "http://x/next?page=2"),
-        ("{upstream}/v1", "http://x"),
-        ("{upstream}/v10", "{upstream}/v10"),
-        ("/v1/next?page=2", "/next?page=2"),
-        ("/v1", "/"),
-        ("/v1?page=2", "/?page=2"),
-        ("/v1//elsewhere.example", "http://x//elsewhere.example"),
-        ("/v10", "/v10"),
-        ("next", "next"),
-        ("https://elsewhere.example/v1/next", "https://elsewhere.example/v1/next"),
-    ],
-)
-def test_redirect_within_the_upstream_leads_back_to_the_proxy(real, connect, location, received):
-    location = location.format(upstream=real.url)
-    real.route("GET /v1/old")(lambda request: Response(status=302, headers={"Location": location}))
-    with ChaosProxy(real.url + "/v1/") as proxy:
-        assert connect(proxy).ask("/old").headers["location"] == received.format(upstream=real.url)
-
-
-@pytest.mark.parametrize("origin", ["", "{upstream}"])
-def test_redirect_within_the_upstream_is_followed_through_the_proxy(real, origin):
-    real.route("GET /v1/old")(
-        lambda request: Response(status=302, headers={"Location": origin.format(upstream=real.url) + "/v1/new"})
-    )
-    real.route("GET /v1/new")(lambda request: Response.text("new"))
-    with ChaosProxy(real.url + "/v1") as proxy:
-        assert requests.get(proxy.url + "/old", timeout=10).text == "new"
-        assert proxy.ledger.count("GET /new") == 1
 
 
 def test_path_that_holds_a_url_is_a_path(server, real, raw):
