@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from math import copysign, sqrt
-from statistics import fmean
+from math import copysign, inf, sqrt
+from statistics import fmean, linear_regression, stdev
 from typing import Final
 
 from fake_servers.words import Word
@@ -25,8 +25,9 @@ _SETTLING: Final = _BLOCKS // 4
 _PART: Final = _BLOCKS // 4
 #: Counts that a verdict takes.
 FEWEST: Final = _BLOCKS
-#: A level series gets there by chance once in 300,000 times, by the normal approximation, which errs upwards here.
-_CERTAIN: Final = 4.5
+#: Standard deviations. Level pools whose connections live for up to as long as they are watched (Poisson arrivals,
+#: exponential lives) get there at fewer than one look in 1,000, and in fewer than one run in 100 at any of its looks.
+_CERTAIN: Final = 5.0
 #: A leak does not slow down: in the last part it grows by more than this much of its growth in the one before.
 _FADING: Final = 0.7
 
@@ -68,10 +69,10 @@ class Verdict:
 def judge(counts: Sequence[int], *, interval: float) -> Verdict:
     """Tell a leak from a level pool, and from one that is filling.
 
-    The floor rises if Mann and Kendall's test says so, whatever the shape and the noise of the series (H. B. Mann,
-    "Nonparametric tests against trend", Econometrica 13, 1945; with the correction for ties of R. O. Gilbert,
-    "Statistical Methods for Environmental Pollution Monitoring", 1987, section 16.4.4). It is a leak's if it rises, in
-    the end, about as fast as before.
+    The floor rises if one of two tests says so. Connections live for longer than a look, so that counts follow those
+    before them: Mann and Kendall's test is corrected for that, and the steps' is one against a walk at random, which
+    wanders more than any level pool. The first sees a leak under noise; the second soon sees one that is steady. It is
+    a leak's if it rises, in the end, about as fast as before.
 
     Args:
         counts: connections, at instants that are equally far apart; a verdict takes 24 or more. Bursts that take longer
@@ -81,7 +82,7 @@ def judge(counts: Sequence[int], *, interval: float) -> Verdict:
     if len(counts) < FEWEST:
         return Verdict(trend=Trend.UNKNOWN)
     floor = _floor(counts)[_SETTLING:]
-    if _mann_kendall(floor) < _CERTAIN:
+    if max(_by_order(floor), _by_steps(floor)) < _CERTAIN:
         return Verdict(trend=Trend.LEVEL)
     first, second, last = (fmean(floor[part : part + _PART]) for part in range(0, len(floor), _PART))
     rate = (last - second) / (len(counts) / _BLOCKS * _PART * interval)
@@ -95,13 +96,41 @@ def _floor(counts: Sequence[int]) -> list[int]:
     return [min(counts[begin:end]) for begin, end in pairwise(edges)]
 
 
-def _mann_kendall(values: Sequence[int]) -> float:
-    """How many standard deviations above chance the later values are greater than the earlier ones."""
+def _by_order(values: Sequence[int]) -> float:
+    """How many standard deviations above chance the later values are greater than the earlier ones.
+
+    H. B. Mann, "Nonparametric tests against trend", Econometrica 13, 1945; with the correction for ties of R. O. Gilbert,
+    "Statistical Methods for Environmental Pollution Monitoring", 1987, section 16.4.4, and that for autocorrelation of
+    S. Yue and C. Wang, "The Mann-Kendall test modified by effective sample size", Water Resources Management 18, 2004.
+    """
     number = len(values)
     score = sum((later > earlier) - (later < earlier) for earlier, later in combinations(values, 2))
     tied = sum(t * (t - 1) * (2 * t + 5) for t in Counter(values).values())
     variance = (number * (number - 1) * (2 * number + 5) - tied) / 18
-    return (score - copysign(1, score)) / sqrt(variance) if score else 0.0
+    independent = (score - copysign(1, score)) / sqrt(variance) if score else 0.0
+    follows = _autocorrelation(values)
+    return independent * sqrt((1 - follows) / (1 + follows))
+
+
+def _autocorrelation(values: Sequence[int]) -> float:
+    """How much each value follows the one before it, besides a linear trend; 0.0 to 1.0, as for an AR(1) process.
+
+    What few values show is too little; the correction is that of M. G. Kendall, "Note on bias in the estimation of
+    autocorrelation", Biometrika 41, 1954, for a series whose trend is estimated too.
+    """
+    number = len(values)
+    slope, start = linear_regression(range(number), values)
+    rest = [value - start - slope * at for at, value in enumerate(values)]
+    squares = sum(one * one for one in rest)
+    shown = sum(one * other for one, other in pairwise(rest)) / squares if squares else 0.0
+    return min(1.0, max(0.0, (number * shown + 2) / (number - 4)))
+
+
+def _by_steps(values: Sequence[int]) -> float:
+    """How many standard errors the mean step is above that of a walk at random, 0 (Student's t)."""
+    steps = [later - earlier for earlier, later in pairwise(values)]
+    mean, error = fmean(steps), stdev(steps) / sqrt(len(steps))
+    return mean / error if error else copysign(inf, mean) if mean else 0.0
 
 
 class History:

@@ -1,5 +1,6 @@
 """A leak is told from a level pool, from bursts, and from a pool that is filling, whatever the noise."""
 
+import itertools
 import math
 import random
 
@@ -18,6 +19,33 @@ def bursts(seed, length, highest):
     """Connections in use: in two looks of three none, else any number."""
     chance = random.Random(seed)
     return [chance.randint(1, highest) if chance.random() < 0.33 else 0 for _ in range(length)]
+
+
+def lives(seed, length, *, rate, lasting, leaking=0.0):
+    """A pool in its steady state, looked at each second: connections come at random, stay for a random time, or leak."""
+    chance = random.Random(seed)
+    changes = [0] * (length + 1)
+    at = -6.0 * lasting
+    while (at := at + chance.expovariate(rate)) < length:
+        ends = at + chance.expovariate(1 / lasting)
+        leaks = at > 0 and chance.random() < leaking
+        if leaks or ends > 0:
+            changes[max(0, math.ceil(at))] += 1
+            changes[length if leaks else min(length, max(0, math.ceil(ends)))] -= 1
+    return list(itertools.accumulate(changes[:length]))
+
+
+@pytest.mark.parametrize(("rate", "lasting", "length"), [(2, 30, 60), (1, 120, 120), (5, 10, 60)])
+def test_level_pool_whose_connections_live_long_is_rarely_blamed_at_any_look(rate, lasting, length):
+    pools = [lives(seed, length, rate=rate, lasting=lasting) for seed in range(100)]
+    looks = range(FEWEST, length + 1, 3)
+    blamed = [any(judge(pool[:look], interval=1.0).trend is Trend.LEAK for look in looks) for pool in pools]
+    assert sum(blamed) <= 1
+
+
+def test_leak_among_connections_that_live_long_is_found_in_time():
+    pools = [lives(seed, 1800, rate=1, lasting=30, leaking=0.3) for seed in range(10)]
+    assert {judge(pool, interval=1.0).trend for pool in pools} == {Trend.LEAK}
 
 
 @given(length=lengths, seed=seeds, base=bases, highest=st.integers(1, 40), leaked=st.integers(20, 400))
