@@ -99,9 +99,10 @@ def _floor(counts: Sequence[int]) -> list[int]:
 def _by_order(values: Sequence[int]) -> float:
     """How many standard deviations above chance the later values are greater than the earlier ones.
 
-    H. B. Mann, "Nonparametric tests against trend", Econometrica 13, 1945; with the correction for ties of R. O. Gilbert,
-    "Statistical Methods for Environmental Pollution Monitoring", 1987, section 16.4.4, and that for autocorrelation of
-    S. Yue and C. Wang, "The Mann-Kendall test modified by effective sample size", Water Resources Management 18, 2004.
+    H. B. Mann, "Nonparametric tests against trend", Econometrica 13, 1945; with the correction for ties of R. O.
+    Gilbert, "Statistical Methods for Environmental Pollution Monitoring", 1987, section 16.4.4, and that for
+    autocorrelation of S. Yue and C. Wang, "The Mann-Kendall test modified by effective sample size", Water Resources
+    Management 18, 2004.
     """
     number = len(values)
     score = sum((later > earlier) - (later < earlier) for earlier, later in combinations(values, 2))

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from pytest_httpconc.collecting import is_contract, known_of
+from pytest_httpconc.contract import ClientContract
 from pytest_httpconc.contract.selection import reason_against
 from pytest_httpconc.findings import CheckFailed
 from pytest_httpconc.scoring.families import family_of
@@ -24,8 +25,9 @@ class _Recorder:
     """A pytest plugin that runs the contracts' own tests alone, and remembers what came of them."""
 
     def __init__(self) -> None:
-        self._contracts: dict[str, bool] = {}
+        self._contracts: dict[str, type[ClientContract]] = {}  #: by where they were collected, as names may be the same
         self._tests: dict[tuple[str, str], Test] = {}
+        self._selected: list[pytest.Item] = []
         self.errors: list[str] = []
 
     @property
@@ -33,12 +35,18 @@ class _Recorder:
         """The contracts that ran, in the order of their file."""
         return [
             Ran(
-                contract=name,
-                is_async=is_async,
-                tests=tuple(test for (contract, _), test in self._tests.items() if contract == name),
+                contract=contract.__name__,
+                is_async=contract.is_async(),
+                tests=tuple(test for (owner, _), test in self._tests.items() if owner == place),
             )
-            for name, is_async in self._contracts.items()
+            for place, contract in self._contracts.items()
         ]
+
+    @property
+    def not_run(self) -> list[str]:
+        """What keeps the tests from being a score: those that were to run, and have not."""
+        names = [item.name for item in self._selected if (_place_of(item), item.name) not in self._tests]
+        return [f"{len(names)} of {len(self._selected)} tests have not run, the first {names[0]}"] if names else []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -49,10 +57,16 @@ class _Recorder:
         own = [item for item in items if isinstance(item, pytest.Function) and is_contract(item.cls)]
         items[:] = [item for item in own if family_of(item.originalname) is not None]
         for item in own:
-            self._contracts[item.cls.__name__] = item.cls.is_async()
+            self._contracts[_place_of(item)] = item.cls
             reason = reason_against(item)
             if reason is not None:
                 self._note(item, Outcome.INAPPLICABLE, reason=reason)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._selected = session.items
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.errors.append(f"{excinfo.typename}: {_first_line(str(excinfo.value))}")  # of pytest.exit, too
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -60,7 +74,9 @@ class _Recorder:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         error = None if call.excinfo is None else call.excinfo.value
-        if report.skipped and error is not None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self._note(item, Outcome.INAPPLICABLE, reason=str(error))
+        elif report.skipped:
             reasons = known_of(item)
             self._note(item, Outcome.KNOWN, tuple(sorted(reasons)), "; ".join(reasons.values()))
         elif report.failed and error is not None:
@@ -76,9 +92,15 @@ class _Recorder:
         assert isinstance(item, pytest.Function), "others were left out"
         family = family_of(item.originalname)
         if family is not None:
-            self._tests[item.cls.__name__, item.name] = Test(
+            self._tests[_place_of(item), item.name] = Test(
                 name=item.name, family=family, outcome=outcome, codes=codes, reason=_first_line(reason)
             )
+
+
+def _place_of(item: pytest.Item) -> str:
+    """Where the class of a test was collected."""
+    assert item.parent is not None, "a test has its class"
+    return item.parent.nodeid
 
 
 def _first_line(text: str) -> str:
@@ -94,7 +116,7 @@ def main(results: str, *arguments: str) -> int:
     """Run pytest with these arguments, and write what came of the contracts among the tests."""
     recorder = _Recorder()
     status = pytest.main([*arguments], plugins=[recorder])
-    write(recorder.ran, recorder.errors, Path(results))
+    write(recorder.ran, [*recorder.errors, *recorder.not_run], Path(results))
     return int(status)
 
 

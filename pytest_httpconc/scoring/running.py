@@ -20,6 +20,8 @@ __all__ = ["score_all"]
 _HERE: Final = Path(__file__).parent
 _LONGEST: Final = 900.0  # seconds; every call has its own patience, so that nothing gets near
 _SHOWN: Final = 3
+#: pytest's exit statuses: all have passed, some have failed, all make no sense for the client.
+_ENDED_BY_ITSELF: Final = frozenset({0, 1, 5})
 _ALONE: Final = (
     f"--config-file={_HERE / 'pytest.ini'}",
     f"--rootdir={_HERE}",
@@ -79,10 +81,10 @@ def _run(client: Client) -> list[Ran]:
             )
         except subprocess.TimeoutExpired:
             raise ScenarioError(f"{client.place} has not ended within {_LONGEST:g} s") from None
-        if not results.exists():
-            last = (done.stderr or done.stdout).strip().rpartition("\n")[2]
-            raise ScenarioError(f"{client.place} can't be run; pytest ended with status {done.returncode}: {last}")
-        ran, errors = read(results)
+        ran, errors = read(results) if results.exists() else ([], [])
+    if not errors and done.returncode not in _ENDED_BY_ITSELF:
+        last = (done.stderr or done.stdout).strip().rpartition("\n")[2]
+        raise ScenarioError(f"{client.place} can't be run; pytest ended with status {done.returncode}: {last}")
     if errors or not ran:
         problem = "; ".join(errors[:_SHOWN]) or "there is no ClientContract in it; see docs/contract.md"
         raise ScenarioError(f"{client.place} can't be scored: {problem}")

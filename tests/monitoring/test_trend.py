@@ -22,7 +22,7 @@ def bursts(seed, length, highest):
 
 
 def lives(seed, length, *, rate, lasting, leaking=0.0):
-    """A pool in its steady state, looked at each second: connections come at random, stay for a random time, or leak."""
+    """A pool in its steady state, looked at each second: connections come at random, and stay for a time, or leak."""
     chance = random.Random(seed)
     changes = [0] * (length + 1)
     at = -6.0 * lasting

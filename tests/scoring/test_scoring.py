@@ -21,11 +21,13 @@ from pytest_httpconc.scoring.running import score_all
 from pytest_httpconc.scoring.table import as_markdown, draw
 
 ROOT = Path(__file__).parents[2]
+#: Ends the run in its first test, with the status of one in which all have passed.
+ENDING = "class TestEnding(Few):\n    @pytest.fixture\n    def client(self): pytest.exit('no more', returncode=0)"
 QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_httpconc.plugin"}
 TESTS = [name for name in dir(ClientContract) if name.startswith("test_")]
 
-#: Few tests of the contract, on a client that keeps it, on one that does not, and on one whose contract says so.
-OWN = """
+#: Few tests of the contract.
+FEW = """
 import pytest, requests
 from pytest_httpconc import ClientContract
 
@@ -44,7 +46,9 @@ class Few(ClientContract):
 for name in dir(ClientContract):
     if name.startswith("test_") and name not in {"test_no_retry_on", "test_every_cancellation"}:
         setattr(Few, name, None)
-
+"""
+#: On a client that keeps it, on one that does not, on one whose contract says so, and on one that can't be had.
+OWN = f"""{FEW}
 class TestGood(Few):
     pass
 
@@ -55,7 +59,12 @@ class TestRetrying(Few):
         return response.json()
 
 class TestKnown(TestRetrying):
-    known = {"test_no_retry_on[503]": {"HC202": "the server wants it"}}
+    known = {{"test_no_retry_on[503]": {{"HC202": "the server wants it"}}}}
+
+class TestSkipped(Few):
+    @pytest.fixture
+    def client(self):
+        pytest.skip("needs a licence")
 
 def test_other():
     raise AssertionError("it is no contract's, and not run")
@@ -82,6 +91,16 @@ def test_own_contracts_are_scored_by_their_outcomes(tmp_path):
     retried = {name: tests["test_no_retry_on[503]"] for name, tests in told.items()}
     assert (retried["TestRetrying"]["outcome"], retried["TestRetrying"]["codes"]) == ("failed", ["HC202"])
     assert (retried["TestKnown"]["outcome"], retried["TestKnown"]["codes"]) == ("known", ["HC202"])
+    assert (retried["TestSkipped"]["outcome"], retried["TestSkipped"]["reason"]) == ("inapplicable", "needs a licence")
+
+
+def test_contracts_of_the_same_name_are_scored_apart(tmp_path, monkeypatch):
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "test_one.py").write_text(f"{FEW}\nclass TestMine(Few): pass")
+    (tmp_path / "test_two.py").write_text(f"{FEW}\nclass TestMine(Few):\n    test_no_retry_on = None")
+    scores = score_all([Client(place=str(tmp_path))], at_once=1, tell=lambda line: None)
+    assert [(score.client, score.of()) for score in scores] == [("TestMine", (5, 5)), ("TestMine", (0, 0))]
 
 
 def test_popular_client_is_scored_under_its_name_and_release():
@@ -127,6 +146,8 @@ def test_markdown_has_the_same():
         (["tests/missing.py"], "there is no tests/missing.py; give a file with a ClientContract"),
         (["EMPTY"], "can't be scored: there is no ClientContract in it"),
         (["BROKEN"], "can't be scored: test_broken.py: ModuleNotFoundError: No module named 'no_such_client'"),
+        (["ENDING"], "can't be scored: Exit: no more; 5 of 5 tests have not run, the first test_no_retry_on[429]"),
+        (["STRANGE"], "can't be run; pytest ended with status 4: "),
         (["requests", "--jobs", "0"], "'0' is no count; allowed are whole numbers from 1 up"),
     ],
 )
@@ -136,7 +157,9 @@ def test_error_is_one_line_and_a_status(capsys, tmp_path, monkeypatch, arguments
         monkeypatch.setenv(name, value)
     (tmp_path / "test_empty.py").write_text("def test(): pass")
     (tmp_path / "test_broken.py").write_text("import no_such_client")
-    files = {"EMPTY": "./test_empty.py", "BROKEN": "./test_broken.py"}
+    (tmp_path / "test_ending.py").write_text(f"{FEW}\n{ENDING}")
+    files = {"EMPTY": "./test_empty.py", "BROKEN": "./test_broken.py", "ENDING": "./test_ending.py"}
+    files["STRANGE"] = "./test_empty.py::TestNone"
     with pytest.raises(SystemExit) as ended:
         main(["score", *(files.get(argument, argument) for argument in arguments)])
     said = capsys.readouterr()
