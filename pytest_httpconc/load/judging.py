@@ -29,7 +29,7 @@ class Declared:
         reuses: whether a connection is to serve call after call of its client.
         one_at_a_time: whether a client never has two calls together.
         min_concurrency: calls that must have been in flight together, of all clients; None where that is not checked.
-        ignore: codes of findings to pass over.
+        ignore: codes of findings to pass over; of those that belong to no user class, where all pass over them.
     """
 
     user: str
@@ -51,21 +51,19 @@ def judge(ledger: Ledger, declared: Sequence[Declared], *, mixed: int = 0) -> li
         declared: what is meant to hold, for each user class.
         mixed: how many calls got an answer that is not their own, as the users have seen.
     """
-    found = find_leaks(ledger, now=ledger.now)
+    found = [f for f in _of_all(ledger, mixed) if not all(f.code in limits.ignore for limits in declared)]
     exchanges, connections = ledger.exchanges, {c.number: c for c in ledger.connections}
     for limits in declared:
         clients = clients_of(limits.user, exchanges)
+        of_class = list(_of_each_client(clients, ledger, limits))
         own = [exchange for of_client in clients.values() for exchange in of_client]
         mine = Ledger.of((connections[n] for n in _connections_of(own) if n in connections), own)
         if not limits.idempotent:
-            found += find_resends(mine, on=limits.on, retry_statuses=limits.retry_statuses)
-        found += _of_each_client(clients, ledger, limits)
+            of_class += find_resends(mine, on=limits.on, retry_statuses=limits.retry_statuses)
         if limits.min_concurrency is not None:
-            found += find_low_concurrency(mine, at_least=limits.min_concurrency, on=limits.on)
-    if mixed:
-        found.append(Finding(code="HC501", summary=f"an answer without the nonce of its call came {mixed} times"))
-    ignored = {code for limits in declared for code in limits.ignore}
-    return list(_gathered([finding for finding in found if finding.code not in ignored]))
+            of_class += find_low_concurrency(mine, at_least=limits.min_concurrency, on=limits.on)
+        found += (finding for finding in of_class if finding.code not in limits.ignore)
+    return list(_gathered(found))
 
 
 def unmarked(ledger: Ledger, declared: Sequence[Declared]) -> list[str]:
@@ -76,16 +74,23 @@ def unmarked(ledger: Ledger, declared: Sequence[Declared]) -> list[str]:
     return [limits.user for limits in declared if not clients_of(limits.user, exchanges)]
 
 
+def _of_all(ledger: Ledger, mixed: int) -> Iterator[Finding]:
+    """What belongs to no user class: a connection may have been left before its first request."""
+    yield from find_leaks(ledger, now=ledger.now)
+    if mixed:
+        yield Finding(code="HC501", summary=f"an answer without the nonce of its call came {mixed} times")
+
+
 def _of_each_client(clients: Mapping[str, Sequence[Exchange]], ledger: Ledger, limits: Declared) -> Iterator[Finding]:
     """What is wrong with the pools: each is judged by itself, as a connection serves its own client alone."""
-    at_most = limits.max_connections or (1 if limits.one_at_a_time else None)
-    codes = {code for code, is_meant in (("HC103", limits.reuses), ("HC104", limits.max_connections)) if is_meant}
-    if at_most is None:
-        return
+    needed = 1 if limits.one_at_a_time else limits.max_connections
+    allowed = {"HC104": limits.max_connections, "HC103": needed if limits.reuses else None}
     connections = {c.number: c for c in ledger.connections}
     for own in clients.values():
         of_client = Ledger.of((connections[n] for n in _connections_of(own) if n in connections), own)
-        yield from (f for f in find_excess_connections(of_client, at_most=at_most) if f.code in codes)
+        for code, at_most in allowed.items():
+            if at_most is not None:
+                yield from (f for f in find_excess_connections(of_client, at_most=at_most) if f.code == code)
 
 
 def _connections_of(exchanges: Sequence[Exchange]) -> list[int]:

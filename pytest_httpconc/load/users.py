@@ -42,7 +42,7 @@ class ContractUser(locust.User):
         shares_client: whether all users of a process call on one client, as the tasks of a service do. Else each has
             its own.
         min_concurrency: calls that must have been in flight together, on all machines; not checked where None.
-        ignore: codes of findings to pass over.
+        ignore: codes of findings to pass over; HC101, HC102 and HC501, which belong to no class, where all classes do.
     """
 
     abstract = True

@@ -1,6 +1,7 @@
 """A load is judged from the server's ledger: each client's pool by itself, and what shows often told once."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -99,6 +100,23 @@ def test_each_class_of_users_is_judged_by_its_own_limits():
     assert codes([opened(1, 0.5, until=1.2), opened(2, 1.5)], exchanges, idempotent, other) == []
 
 
+def test_what_one_class_passes_over_is_found_with_another():
+    connections, exchanges = [opened(1, 0.5, until=1.2), opened(2, 1.5)], resent(Mark("MyUser"))
+    other = Declared(user="Other", on="POST /**", ignore=("HC201", "HC501"))
+    assert codes(connections, exchanges, USER, other) == ["HC201"]
+    assert [finding.code for finding in judge(Ledger.of(), [USER, other], mixed=1)] == ["HC501"]
+
+
+def test_pool_of_a_client_with_one_call_at_a_time_has_no_need_of_its_limit():
+    mark = Mark("MyUser")
+    exchanges = [called(n, mark, connection=n, at=float(n)) for n in range(1, 4)]
+    connections = [opened(n, n - 0.5) for n in range(1, 4)]
+    alone = Declared(user="MyUser", on="*", max_connections=3, one_at_a_time=True)
+    assert codes(connections, exchanges, alone) == ["HC103"]
+    assert codes(connections, exchanges, replace(alone, one_at_a_time=False)) == []
+    assert codes(connections, exchanges, replace(alone, reuses=False)) == []
+
+
 def test_calls_that_were_never_together_are_found():
     mark = Mark("MyUser")
     exchanges = [called(n, mark, connection=1, at=float(n)) for n in range(1, 5)]
@@ -120,12 +138,13 @@ def test_what_shows_often_is_told_once_with_how_often():
 
 
 def test_nonce_is_found_in_a_target_too_and_its_absence_is_said():
-    mark = Mark("MyUser")
+    mark = Mark("KäuferUser")
+    käufer = Declared(user="KäuferUser", on="POST /**")
     in_target = Exchange(number=1, connection=1, method="POST", target=f"/make?name={mark.next()}")
-    nameless = Exchange(number=2, connection=1, method="POST", target="/make")
-    assert [len(own) for own in clients_of("MyUser", [in_target, nameless]).values()] == [1]
-    assert unmarked(Ledger.of([opened(1, 0.0)], [in_target]), [USER]) == []
-    assert unmarked(Ledger.of([opened(1, 0.0)], [nameless]), [USER]) == ["MyUser"]
+    nameless = Exchange(number=2, connection=1, method="POST", target="/make\udcff")  # a byte that is no UTF-8
+    assert [len(own) for own in clients_of("KäuferUser", [in_target, nameless]).values()] == [1]
+    assert unmarked(Ledger.of([opened(1, 0.0)], [in_target]), [käufer]) == []
+    assert unmarked(Ledger.of([opened(1, 0.0)], [nameless]), [käufer]) == ["KäuferUser"]
 
 
 class OfAServer(ClientContract):
