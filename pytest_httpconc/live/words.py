@@ -9,6 +9,7 @@ from fake_servers import FakeServer
 from fake_servers.records import Exchange, Outcome
 from fake_servers.words import Word
 from pytest_httpconc.durations import duration
+from pytest_httpconc.printable import printable
 
 __all__ = ["Part", "Tone", "exchange_in_words", "in_plain", "state_in_words"]
 
@@ -43,14 +44,14 @@ def exchange_in_words(exchange: Exchange, *, url: str = "") -> list[Part]:
     is_good = exchange.outcome is Outcome.ANSWERED and (exchange.status or 0) < _CLIENT_ERROR
     parts = [
         Part(f"{exchange.number} on connection {exchange.connection}: ", Tone.QUIET),
-        Part(_printable(f"{exchange.method} {url}{exchange.target}")),
+        Part(printable(f"{exchange.method} {url}{exchange.target}")),
         Part(", "),
         Part(how, Tone.GOOD if is_good else Tone.BAD),
     ]
     if exchange.ended_at is not None:
         parts.append(Part(f" in {duration(exchange.ended_at - exchange.begun_at)}"))
     if exchange.fault is not None:
-        parts += [Part(", "), Part(_printable(str(exchange.fault)), Tone.FAULT)]
+        parts += [Part(", "), Part(printable(str(exchange.fault)), Tone.FAULT)]
     if exchange.latency:
         parts.append(Part(f", latency {duration(exchange.latency)}"))
     return parts
@@ -73,8 +74,3 @@ def state_in_words(servers: Iterable[FakeServer]) -> str:
 def in_plain(parts: Iterable[Part]) -> str:
     """Without tones."""
     return "".join(part.text for part in parts)
-
-
-def _printable(text: str) -> str:
-    """What a client sends must not steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -67,10 +67,11 @@ def _table(seen: Seen, most: int) -> Table:
     )
     table.columns[-1].ratio = 1
     for holder in seen.now.holders[:most]:
-        table.add_row(holder.name, holder.side, str(holder.port), str(holder.held), counted(holder.states))
+        cells = (holder.name, holder.side, str(holder.port), str(holder.held), counted(holder.states))
+        table.add_row(*map(Text, cells))  # as names of processes may look like markup
     if len(seen.now.holders) > most:
         table.add_row(f"and {len(seen.now.holders) - most} more")
-    table.caption = "\n".join(remarks(seen)) or None
+    table.caption = Text("\n".join(remarks(seen)), style="table.caption")
     return table
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pytest_httpconc.monitoring.sockets import ABANDONED, HELD, LISTENING, Socket
 from pytest_httpconc.monitoring.targets import Target
+from pytest_httpconc.printable import printable
 
 __all__ = ["Holder", "Snapshot", "is_in_use", "snapshot"]
 
@@ -104,7 +105,7 @@ def _holders(ends: Sequence[tuple[Socket, Side]], name_of: Callable[[int], str])
     names: dict[int, str] = {}
     for socket, side in ends:
         if socket.pid is not None and socket.pid not in names:
-            names[socket.pid] = f"{name_of(socket.pid) or 'ended'}[{socket.pid}]"
+            names[socket.pid] = f"{printable(name_of(socket.pid)) or 'ended'}[{socket.pid}]"
         name = names[socket.pid] if socket.pid is not None else _nobody(socket)
         server = socket.remote if side == "client" else socket.local
         assert server is not None, "a connection has two ends"
