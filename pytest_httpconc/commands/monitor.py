@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from math import inf
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ _EXAMPLES: Final = """examples:
 
 exit status: 0; with --fail-on-leak 1 where connections leak, and 3 where it was too early to tell; 2 a wrong argument
 """
+_LONGEST: Final = 1_000_000  # seconds
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -50,8 +50,10 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < inf:
-        raise argparse.ArgumentTypeError(f"{text!r} are no seconds; allowed are numbers above 0, as in 0.5")
+    if not 0 < seconds <= _LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} are no seconds; allowed are numbers above 0 and up to {_LONGEST:,}, as in 0.5"
+        )
     return seconds
 
 

@@ -12,6 +12,7 @@ __all__ = ["Target", "parse"]
 
 Kind = Literal["port", "pid"]
 _LAST_PORT: Final = 65535
+_MOST_DIGITS: Final = 9  #: that surely fit into a C int, as system calls take it; ids of processes stay below
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def parse(text: str, *, in_use: Callable[[int], bool], is_process: Callable[[int
         ScenarioError: it is neither, or there is no such process.
     """
     kind, colon, digits = text.partition(":") if ":" in text else ("", "", text)
-    number = int(digits) if digits.isascii() and digits.isdigit() else 0
+    number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS else 0
     is_port = 1 <= number <= _LAST_PORT
     if number < 1 or kind not in {"", "port", "pid"} or (kind == "port" and not is_port):
         raise ScenarioError(

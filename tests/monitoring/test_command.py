@@ -15,8 +15,11 @@ from rich.console import Console
 from fake_servers import FakeServer
 from pytest_httpconc.cli import main
 from pytest_httpconc.monitoring.live import Tables, sparkline
+from pytest_httpconc.monitoring.snapshots import snapshot
+from pytest_httpconc.monitoring.sockets import Socket
 from pytest_httpconc.monitoring.targets import Target
-from pytest_httpconc.monitoring.watch import Watch
+from pytest_httpconc.monitoring.trend import Trend, Verdict
+from pytest_httpconc.monitoring.watch import Seen, Watch
 
 COMMAND = [sys.executable, "-m", "pytest_httpconc", "monitor"]
 
@@ -66,6 +69,9 @@ def test_port_on_which_nothing_listens_is_said_and_waited_for(capsys):
         (["http"], "'http' is neither a port nor a process"),
         (["pid:99999999"], "there is no process 99999999"),
         (["9527", "--interval", "0"], "'0' are no seconds; allowed are numbers above 0"),
+        (["9527", "--interval", "1e10"], "'1e10' are no seconds; allowed are numbers above 0 and up to 1,000,000"),
+        (["99999999999999999999"], "'99999999999999999999' is neither a port nor a process"),
+        ([f"pid:{'9' * 5000}"], "is neither a port nor a process"),
         ([], "the following arguments are required: PORT|PID"),
     ],
 )
@@ -105,6 +111,19 @@ def test_terminal_gets_a_table_that_stays_with_the_summary_below():
     for words in (f"port {server.port}", "1 held, peak 1", f"[{os.getpid()}]", "ESTABLISHED 1", "1 of 24 samples"):
         assert words in shown
     assert shown.rstrip().endswith("too early to tell (1 of 24 samples)")
+
+
+def test_name_of_a_process_neither_is_markup_nor_steers_the_terminal():
+    socket_of_a_child = Socket(local=("::1", 40000), remote=("::1", 9527), state="CLOSE_WAIT", pid=7)
+    named = snapshot(Target("port", 9527), [socket_of_a_child], name_of=lambda pid: "x[/red]\x1b[31m\udce9")
+    leak = Verdict(trend=Trend.LEAK, rate=1.0)
+    seen = Seen(target=Target("port", 9527), now=named, recent=(1,), peak=1, looks=24, verdict=leak)
+    screen = io.StringIO()
+    with Tables(Console(file=screen, force_terminal=True, color_system=None, width=120, height=40)) as tables:
+        tables.show([seen])
+    row, remark, *_ = (line for line in screen.getvalue().splitlines() if "CLOSE_WAIT 1" in line)
+    assert row.strip().startswith(r"x[/red]\x1b[31m\udce9[7]")
+    assert r"most are held by x[/red]\x1b[31m\udce9[7] (client" in remark
 
 
 def test_sparkline_is_highest_where_most_were():
