@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fake_servers.errors import FakeServerError
+from fake_servers.errors import FakeServerError, ScenarioError
 
 if TYPE_CHECKING:
     from trustme import CA, LeafCert
@@ -35,9 +35,16 @@ def right(address: str) -> ssl.SSLContext:
     """A server's context with a certificate for this address and for localhost.
 
     Raises:
+        ScenarioError: the address can't stand in a certificate.
         FakeServerError: trustme is not installed.
     """
-    return _context(_authority("right").issue_cert(address, "localhost"))
+    try:
+        return _context(_authority("right").issue_cert(address, "localhost"))
+    except UnicodeError as error:  # of idna
+        raise ScenarioError(
+            f"address={address!r} can't stand in a certificate ({error}); allowed are addresses and names, "
+            "as in '127.0.0.1'"
+        ) from None
 
 
 @cache

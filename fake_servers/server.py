@@ -55,7 +55,7 @@ class FakeServer(Serving):
         unix_socket: the path of a unix socket to listen on as well; it is removed on stop.
 
     Raises:
-        ScenarioError: an argument is out of range.
+        ScenarioError: an argument is out of range, or no certificate can be for ``address``.
         FakeServerError: TLS is wanted, and trustme is not installed.
     """
 
@@ -85,6 +85,9 @@ class FakeServer(Serving):
             raise ScenarioError(f"time_scale={time_scale!r} is out of range; allowed is above 0, as in 0.01")
         if tls not in {True, False}:
             raise ScenarioError(f"tls={tls!r} is not known; allowed are True and False, as in tls=True")
+        # An empty address would mean every interface.
+        if not (isinstance(address, str) and address and address.isascii() and address.isprintable()):
+            raise ScenarioError(f"address={address!r} is none; allowed are IPv4 addresses, as in address='127.0.0.1'")
         self._address = address
         self._port = port
         if tls:
