@@ -56,12 +56,12 @@ class Crossing:
         self.orders: list[Order] = []
         self.elsewhere: Elsewhere | None = None
         self.last_words: dict[str, list[Any]] = {}
-        self._lock = RLock()
+        self.lock = RLock()  #: held while something is told
         self._is_telling = False
 
     def tell(self, order: Order, here: Callable[[], Result], *, forgets: bool) -> Result:
         """Carry an order out on this side, which checks it, and then on the other; those within it go along."""
-        with self._lock:
+        with self.lock:
             if self._is_telling:
                 return here()
             self._is_telling = True

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
+from threading import Lock
 from typing import Final, NamedTuple
 
 from fake_servers import latency as latencies
@@ -161,7 +162,7 @@ class _Running:
 
 
 class ScenarioRun:
-    """One performance of a scenario on one server; grows while it runs. The server's loop alone draws from it."""
+    """One performance of a scenario on one server. Any thread may change it; the server's loop alone draws from it."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -171,31 +172,36 @@ class ScenarioRun:
         self._held: tuple[Rendezvous, ...] = ()
         self.listener_acted: tuple[tuple[int, AtListener], ...] = ()
         self.plans_requests = False
+        self._changing = Lock()
         for number, injection in enumerate(scenario.injections):
             self._start(number, injection)
 
     def add(self, injection: Injection) -> None:
         """Put one more injection at the end; it counts matches from now on."""
-        self._start(len(self.scenario.injections), injection)
-        self.scenario = self.scenario.plus(injection)
+        with self._changing:
+            self._start(len(self.scenario.injections), injection)
+            self.scenario = self.scenario.plus(injection)
 
     def remove(self, injection: Injection) -> None:
         """Take one injection back: it acts on nothing that arrives from now on. One that is not there is no error."""
-        self._requests = tuple(r for r in self._requests if r.injection is not injection)
-        self._connections = tuple(r for r in self._connections if r.injection is not injection)
-        self._listener = tuple(r for r in self._listener if r.injection is not injection)
-        self.plans_requests = bool(self._requests or self._held)
-        self.scenario = self.scenario.without(injection)
+        with self._changing:
+            self._requests = tuple(r for r in self._requests if r.injection is not injection)
+            self._connections = tuple(r for r in self._connections if r.injection is not injection)
+            self._listener = tuple(r for r in self._listener if r.injection is not injection)
+            self.plans_requests = bool(self._requests or self._held)
+            self.scenario = self.scenario.without(injection)
 
     def hold(self, rendezvous: Rendezvous) -> None:
         """Hold matching answers back at a rendezvous."""
-        self._held = (*self._held, rendezvous)
-        self.plans_requests = True
+        with self._changing:
+            self._held = (*self._held, rendezvous)
+            self.plans_requests = True
 
     def forgo(self, rendezvous: Rendezvous) -> None:
         """Hold nothing back there from now on."""
-        self._held = tuple(held for held in self._held if held is not rendezvous)
-        self.plans_requests = bool(self._requests or self._held)
+        with self._changing:
+            self._held = tuple(held for held in self._held if held is not rendezvous)
+            self.plans_requests = bool(self._requests or self._held)
 
     @property
     def rendezvous(self) -> tuple[Rendezvous, ...]:

@@ -217,8 +217,12 @@ class Serving(Crosses):
             injection: one of ``scenario.injections``, and not one that is equal to it. That it is gone, as after a
                 reset, is no error.
         """
-        for place in [place for place, other in enumerate(self.scenario.injections) if other is injection]:
-            self._take_back(place)
+        if self._crossing is None:
+            self._service.run.remove(injection)
+            return
+        with self._crossing.lock:  # a place is this injection's for as long as nothing else is told
+            for place in [place for place, other in enumerate(self.scenario.injections) if other is injection]:
+                self._take_back(place)
 
     @property
     def is_decided(self) -> bool:
