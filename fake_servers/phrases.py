@@ -114,5 +114,5 @@ def _value(node: ast.expr) -> Any:
         raise _NoPhraseError
     try:
         return to_plain(ast.literal_eval(node))
-    except ValueError:
+    except (ValueError, TypeError):  # no literal, or a list where Python wants what can be hashed
         raise _NoPhraseError from None
