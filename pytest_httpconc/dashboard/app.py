@@ -22,7 +22,7 @@ from yarl import URL
 from fake_servers import FakeServer, FakeServerError, ScenarioError
 from fake_servers.deadlines import timeout
 from pytest_httpconc.dashboard.controls import Controls
-from pytest_httpconc.dashboard.feed import Feed
+from pytest_httpconc.dashboard.feed import Feed, Judge
 from pytest_httpconc.dashboard.page import render
 
 __all__ = ["TOKEN_HEADER", "make_app"]
@@ -30,6 +30,7 @@ __all__ = ["TOKEN_HEADER", "make_app"]
 TOKEN_HEADER: Final = "X-Httpconc-Token"
 
 _PAUSE: Final = 0.2  # seconds between two looks
+_NUMBER: Final = r"[0-9]{1,9}"
 _SILENCE: Final = 75  # looks without news, after which a sign of life is sent
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
@@ -49,9 +50,9 @@ def make_app(servers: Sequence[FakeServer]) -> web.Application:
         [
             web.get("/", shown.page),
             web.get("/events", shown.events),
-            web.post(r"/servers/{place:\d+}/reset", shown.reset),
-            web.post(r"/servers/{place:\d+}/injections", shown.inject),
-            web.delete(r"/servers/{place:\d+}/injections/{number:\d+}", shown.take_back),
+            web.post(rf"/servers/{{place:{_NUMBER}}}/reset", shown.reset),
+            web.post(rf"/servers/{{place:{_NUMBER}}}/injections", shown.inject),
+            web.delete(rf"/servers/{{place:{_NUMBER}}}/injections/{{number:{_NUMBER}}}", shown.take_back),
         ]
     )
     return app
@@ -64,6 +65,7 @@ class _Shown:
         self._servers = servers
         self._names = [f"{type(server).__name__} at {server.url}" for server in servers]
         self._controls = [Controls(server) for server in servers]
+        self._judges = [Judge(server.ledger) for server in servers]
         self._token = secrets.token_urlsafe()
         self._closing = asyncio.Event()
         known = [
@@ -95,7 +97,7 @@ class _Shown:
         """The news of every server, as server-sent events, until the page is closed."""
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
-        feeds = dict(enumerate(map(Feed, self._servers, self._names, self._controls)))
+        feeds = dict(enumerate(map(Feed, self._servers, self._names, self._controls, self._judges)))
         silent = 0
         with suppress(ConnectionResetError):  # the page was closed
             while not self._closing.is_set() and request.transport is not None:
@@ -131,7 +133,7 @@ class _Shown:
         """Inject what the body says, in JSON."""
         try:
             given = json.loads(await request.text())
-        except ValueError:
+        except (ValueError, LookupError, RecursionError):  # no JSON, in no encoding, or deeper than Python reads
             given = None
         if not isinstance(given, dict):
             raise web.HTTPBadRequest(text="the body is no JSON object\n")
@@ -158,7 +160,7 @@ def _is_of_this_machine(host: str) -> bool:
     """Whether a ``Host`` is an address, or a name that nobody else can point at this machine."""
     with suppress(ValueError):
         name = URL(f"http://{host}").host or ""
-        if name in {"localhost", socket.gethostname()}:
+        if name in {"localhost", socket.gethostname().lower()}:  # a URL's name is in small letters
             return True
         ip_address(name)
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import Any, Final
 
 from fake_servers import FakeServer, Injection, ScenarioError
@@ -22,7 +23,7 @@ _READ: Final[dict[str, Callable[[str], Any]]] = {
 
 
 class Controls:
-    """Changes one server, in the words of the command line.
+    """Changes one server, in the words of the command line, from any thread.
 
     Args:
         server: it runs.
@@ -31,6 +32,7 @@ class Controls:
     def __init__(self, server: FakeServer) -> None:
         self._server = server
         self._numbered: list[Injection] = []
+        self._lock = Lock()
 
     @property
     def may_inject(self) -> bool:
@@ -39,7 +41,8 @@ class Controls:
 
     def listed(self) -> list[dict[str, Any]]:
         """What is injected now, each with a number that it keeps."""
-        return [{"number": self._number(i), "text": _in_words(i)} for i in self._server.scenario.injections]
+        with self._lock:
+            return [{"number": self._number(i), "text": _in_words(i)} for i in self._server.scenario.injections]
 
     def inject(self, given: Mapping[str, Any]) -> None:
         """Inject what a form says: texts, by the names of the command line's options; what is empty is left out.
@@ -53,19 +56,22 @@ class Controls:
         when = {name: value for name, value in said.items() if name not in _WHAT}
         if not said.keys() & set(_WHAT):
             raise ScenarioError("give a fault, as in Disconnect(at=EXECUTED), or a delay, as in 0.05")
-        if "fault" in said:
-            self._server.inject(said["fault"], **when)
-        if "delay" in said:
-            self._server.delay(said["delay"], **when)
+        with self._lock:
+            if "fault" in said:
+                self._server.inject(said["fault"], **when)
+            if "delay" in said:
+                self._server.delay(said["delay"], **when)
 
     def take_back(self, number: int) -> None:
         """Take an injection back, by the number that `listed` has; one that is gone is no error."""
-        if 0 <= number < len(self._numbered):
-            self._server.take_back(self._numbered[number])
+        with self._lock:
+            if 0 <= number < len(self._numbered):
+                self._server.take_back(self._numbered[number])
 
     def reset(self) -> None:
         """Forget the ledger and what was injected."""
-        self._server.reset()
+        with self._lock:
+            self._server.reset()
 
     def _number(self, injection: Injection) -> int:
         number = next((n for n, known in enumerate(self._numbered) if known is injection), None)

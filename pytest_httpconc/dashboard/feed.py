@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from threading import Lock
 from typing import Any, Final
 
 from fake_servers import FakeServer, Ledger
@@ -32,14 +33,15 @@ class Feed:
         server: it runs.
         name: over its lanes.
         controls: of the server.
+        judge: of the server, for all its pages.
     """
 
-    def __init__(self, server: FakeServer, name: str, controls: Controls) -> None:
+    def __init__(self, server: FakeServer, name: str, controls: Controls, judge: Judge) -> None:
         self._ledger = server.ledger
         self._name = name
         self._controls = controls
         self._follower = Follower(server.ledger, at_most=MOST)
-        self._judge = Judge(server.ledger)
+        self._judge = judge
         self._begin: float | None = None
         self._state: dict[str, Any] = {}
         self._told_at = 0.0
@@ -55,7 +57,8 @@ class Feed:
         counts = _counts_now(self._ledger)  # before the records, so that none is counted of which nothing is told
         news = self._follower.look()
         if news.has_begun_anew:
-            counts, self._judge = _counts_now(self._ledger), Judge(self._ledger)
+            counts = _counts_now(self._ledger)
+            self._judge.begin_anew()
         if self._begin is None or news.has_begun_anew:
             self._begin = _first(news)
         state = {"counts": counts, **self._state_now(is_new=bool(news))}
@@ -96,6 +99,8 @@ def _first(news: News) -> float | None:
 class Judge:
     """Looks for findings whenever there is news, and never for more than a small part of the time.
 
+    One is for all pages that look at a server, each in a thread.
+
     Args:
         ledger: what is judged.
     """
@@ -105,6 +110,12 @@ class Judge:
         self._found: Sequence[Finding] = ()
         self._is_stale = True
         self._due_at = 0.0
+        self._judging = Lock()
+
+    def begin_anew(self) -> None:
+        """The ledger was emptied."""
+        with self._judging:
+            self._found, self._is_stale, self._due_at = (), True, 0.0
 
     def find(self, *, is_new: bool) -> Sequence[Finding]:
         """What was found when there was last time for it.
@@ -113,9 +124,18 @@ class Judge:
             is_new: whether something has come since the last time.
         """
         self._is_stale = self._is_stale or is_new
-        begun_at = time.monotonic()
-        if self._is_stale and begun_at >= self._due_at:
-            self._found, self._is_stale = find_without_a_test(self._ledger), False
-            ended_at = time.monotonic()
-            self._due_at = ended_at + _RESTS * (ended_at - begun_at)
+        if self._judging.acquire(blocking=False):  # else another page has it looked at just now
+            try:
+                self._judge_if_due()
+            finally:
+                self._judging.release()
         return self._found
+
+    def _judge_if_due(self) -> None:
+        begun_at = time.monotonic()
+        if not self._is_stale or begun_at < self._due_at:
+            return
+        self._is_stale = False
+        self._found = find_without_a_test(self._ledger)
+        ended_at = time.monotonic()
+        self._due_at = ended_at + _RESTS * (ended_at - begun_at)

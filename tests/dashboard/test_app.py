@@ -2,6 +2,8 @@
 
 import json
 import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -82,6 +84,7 @@ def test_page_of_another_site_can_neither_read_nor_change_anything(server, dashb
     [
         ({}, "give a fault"),
         ({"fault": "Foo"}, "fault 'Foo' is not known"),
+        ({"fault": "Status(503, {[1]: 2})"}, "can't be read; write it as in"),
         ({"fault": "Reset", "times": "two"}, "times='two' is no number"),
         ({"fault": "Reset", "on": "orders"}, "is not a pattern"),
         ({"seed": "1"}, "seed='1' is not known; allowed are texts for fault, delay, on"),
@@ -91,7 +94,11 @@ def test_page_of_another_site_can_neither_read_nor_change_anything(server, dashb
 def test_what_makes_no_sense_is_told_and_changes_nothing(server, dashboard, token, given, problem):
     url = f"{dashboard.url}servers/0/injections"
     assert problem in requests.post(url, json=given, headers={TOKEN_HEADER: token}).json()["problem"]
-    assert requests.post(url, data="[", headers={TOKEN_HEADER: token}).status_code == 400
+    for body in ("[", "[" * 60_000):
+        assert requests.post(url, data=body, headers={TOKEN_HEADER: token}).status_code == 400
+    strange = {TOKEN_HEADER: token, "Content-Type": "application/json; charset=nope"}
+    assert requests.post(url, data="{}", headers=strange).status_code == 400
+    assert requests.delete(f"{url}/{'9' * 5000}", headers={TOKEN_HEADER: token}).status_code == 404
     assert requests.post(url.replace("/0/", "/1/"), json={}, headers={TOKEN_HEADER: token}).status_code == 404
     assert server.scenario.injections == ()
 
@@ -106,6 +113,36 @@ def test_injection_is_taken_back_by_its_number_and_no_equal_one_with_it(server, 
         requests.delete(f"{dashboard.url}servers/0/injections/{numbers[1]}", headers={TOKEN_HEADER: token})
         assert server.scenario.injections == (kept,)
         assert server.scenario.injections[0] is kept
+
+
+@pytest.fixture
+def threads():
+    """Some threads that take turns as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+    sys.setswitchinterval(before)
+
+
+def test_several_pages_change_a_server_at_once(server, threads):
+    controls = Controls(server)
+    wanted = [f"GET /{number}" for number in range(200)]
+    [*threads.map(lambda on: controls.inject({"fault": "Reset", "on": on}), wanted)]
+    assert {injection.on for injection in server.scenario.injections} == {*wanted}
+    listed = max(threads.map(lambda _: controls.listed(), range(4)), key=len)
+    [*threads.map(lambda injection: controls.take_back(injection["number"]), listed[::2])]
+    assert controls.listed() == listed[1::2]
+
+
+@pytest.mark.parametrize("host", ["thread", "process"])
+def test_several_threads_take_back_each_their_own(host, threads):
+    with FakeServer(host=host) as server:
+        for number in range(40):
+            server.inject(Reset(), on=f"GET /{number}")
+        injections = server.scenario.injections
+        [*threads.map(server.take_back, injections[::2])]
+        assert server.scenario.injections == injections[1::2]
 
 
 def test_replay_takes_no_injection(server):
@@ -134,6 +171,25 @@ def test_port_that_is_taken_is_told(server):
             pass
 
 
+def test_name_that_is_none_is_told_at_once(server):
+    with pytest.raises(FakeServerError, match=r"can't listen on a\.\.b:0"), Dashboard([server], address="a..b"):
+        pass
+    with pytest.raises(ScenarioError, match="address='' is none"):
+        Dashboard([server], address="")
+
+
+def test_address_with_colons_stands_in_brackets(server):
+    with Dashboard([server], address="::1") as dashboard:
+        assert dashboard.url.startswith("http://[::1]:")
+        assert requests.get(dashboard.url).status_code == 200
+
+
+def test_name_of_the_machine_may_have_capitals(dashboard, monkeypatch):
+    monkeypatch.setattr("pytest_httpconc.dashboard.app.socket.gethostname", lambda: "MyHost")
+    for host, status in {"MyHost:1": 200, "myhost": 200, "yourhost": 403}.items():
+        assert requests.get(dashboard.url, headers={"Host": host}).status_code == status
+
+
 def test_judging_rests_ten_times_as_long_as_it_took(server, monkeypatch):
     now = [100.0]
 
@@ -151,3 +207,16 @@ def test_judging_rests_ten_times_as_long_as_it_took(server, monkeypatch):
     assert judge.find(is_new=False) == [124.0]  # what had come before
     now[0] = 200.0
     assert judge.find(is_new=False) == [124.0]  # nothing has come since
+    judge.begin_anew()
+    assert judge.find(is_new=False) == [202.0]
+
+
+def test_pages_share_what_is_found(server, dashboard, monkeypatch):
+    judged = []
+    monkeypatch.setattr("pytest_httpconc.dashboard.feed._RESTS", float("inf"))
+    monkeypatch.setattr(
+        "pytest_httpconc.dashboard.feed.find_without_a_test", lambda ledger: judged.append(ledger) or []
+    )
+    with news(dashboard) as one, news(dashboard) as other:
+        assert next(one)["findings"] == next(other)["findings"] == []
+        assert judged == [server.ledger]
