@@ -21,7 +21,8 @@ _EXAMPLES: Final = f"""examples:
   httpconc serve agent --model pool --pool-size 3 --max-concurrent 5 --duration lognormal:median=2,sigma=0.4
   httpconc serve http --scenario storm.toml --port 8080 --workers 2
 
-exit status: 0 it was ended by Ctrl-C or SIGTERM; 2 it can't be served, for a reason given in one line
+exit status: 0 it was ended by Ctrl-C or SIGTERM; 2 it can't be served, or something went wrong in the server itself,
+for a reason given in one line
 """
 
 
@@ -80,7 +81,9 @@ def _service(options: argparse.Namespace) -> Service:
 def _echo(request: Request) -> Response:
     from fake_servers import Response
 
-    return Response(request.body, content_type=request.headers.get("Content-Type", "text/plain"))
+    given = request.headers.get("Content-Type", "")
+    is_readable = given and given.isascii() and given.isprintable()  # whatever was sent, it is answered
+    return Response(request.body, content_type=given if is_readable else "text/plain")
 
 
 def _header(service: Service, server: FakeServer) -> list[str]:

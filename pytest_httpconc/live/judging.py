@@ -16,12 +16,12 @@ __all__ = ["Summary", "find_without_a_test"]
 
 
 def find_without_a_test(ledger: Ledger) -> list[Finding]:
-    """Find resends (HC201, HC202), hasty retries (HC203) and sockets in CLOSE_WAIT (HC102).
+    """Find resends (HC201, HC202) and hasty retries (HC203).
 
-    That a connection is open (HC101) is wrong only once its client is done, which a server can't know.
+    That a connection is open (HC101), or a socket in CLOSE_WAIT (HC102), is wrong only once its client is done, which a
+    server can't know: a pool looks at what the server has closed when it is next asked for a connection.
     """
-    abandoned = [finding for finding in find_leaks(ledger, now=ledger.now) if finding.code == "HC102"]
-    return [*find_resends(ledger), *find_hasty_retries(ledger), *abandoned]
+    return [*find_resends(ledger), *find_hasty_retries(ledger)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Summary:
     Args:
         name: its kind and address.
         counts: by name, in the order in which they are read.
-        still_open: its open connections, in words.
+        still_open: the connections that are open or in CLOSE_WAIT, in words.
         findings: what was found.
     """
 
@@ -44,11 +44,10 @@ class Summary:
     def of(cls, server: FakeServer) -> Summary:
         """What a server has seen up to now."""
         ledger = server.ledger
-        leaks = [finding for finding in find_leaks(ledger, now=ledger.now) if finding.code == "HC101"]
         return cls(
             name=f"{type(server).__name__} at {server.url}",
             counts=counts_of(ledger),
-            still_open=[line for leak in leaks for line in leak.evidence],
+            still_open=[line for leak in find_leaks(ledger, now=ledger.now) for line in leak.evidence],
             findings=find_without_a_test(ledger),
         )
 

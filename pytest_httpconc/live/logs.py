@@ -8,9 +8,9 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Final, Protocol
 
-from fake_servers import Exchange, FakeServer
+from fake_servers import Exchange, FakeServer, FakeServerError
 from pytest_httpconc.live.judging import Summary
-from pytest_httpconc.live.words import Tone, exchange_in_words, in_plain, state_in_words
+from pytest_httpconc.live.words import Part, Tone, error_in_words, exchange_in_words, in_plain, state_in_words
 from pytest_httpconc.report.lanes import Bar
 
 __all__ = ["JsonLog", "Log", "PlainLog", "TerminalLog"]
@@ -27,6 +27,10 @@ class Log(Protocol):
 
     def tell(self, server: FakeServer, exchanges: Sequence[Exchange]) -> None:
         """These exchanges are over."""
+        ...
+
+    def tell_error(self, server: FakeServer, error: FakeServerError) -> None:
+        """This has gone wrong in a server itself."""
         ...
 
     def show_state(self, servers: Sequence[FakeServer]) -> None:
@@ -62,7 +66,14 @@ class PlainLog:
 
     def tell(self, server: FakeServer, exchanges: Sequence[Exchange]) -> None:
         for exchange in exchanges:
-            self._say(in_plain(exchange_in_words(exchange, url=server.url if self._has_several else "")))
+            self._say(in_plain(exchange_in_words(exchange, url=self.named(server))))
+
+    def tell_error(self, server: FakeServer, error: FakeServerError) -> None:
+        self._say(in_plain(error_in_words(error, url=self.named(server))))
+
+    def named(self, server: FakeServer) -> str:
+        """How a line names a server: not at all where there is one alone."""
+        return server.url if self._has_several else ""
 
     def show_state(self, servers: Sequence[FakeServer]) -> None:
         """Say nothing: there is nothing that a line could replace."""
@@ -80,7 +91,7 @@ class PlainLog:
 
 
 class JsonLog(PlainLog):
-    """Lines of JSON: ``serving``, an ``exchange`` each, and ``ended``; instants are seconds since the start."""
+    """Lines of JSON: ``serving``, each ``exchange`` and ``error``, ``ended``; instants are seconds since the start."""
 
     def begin(self, servers: Sequence[FakeServer], header: Sequence[str]) -> None:
         serving = [{"kind": type(server).__name__, "url": server.url} for server in servers]
@@ -89,6 +100,9 @@ class JsonLog(PlainLog):
     def tell(self, server: FakeServer, exchanges: Sequence[Exchange]) -> None:
         for exchange in exchanges:
             self._write(server=server.url, exchange=asdict(Bar.of(exchange, server.started_at)))
+
+    def tell_error(self, server: FakeServer, error: FakeServerError) -> None:
+        self._write(server=server.url, error=str(error))
 
     def end(self, summaries: Sequence[Summary]) -> None:
         self._write(ended=[summary.as_dict() for summary in summaries])
@@ -116,22 +130,25 @@ class TerminalLog:
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, auto_refresh=False)
         self._plain = PlainLog(lambda line: self._console.print(line, markup=False, soft_wrap=True))
-        self._has_several = False
         self._state = ""
 
     def begin(self, servers: Sequence[FakeServer], header: Sequence[str]) -> None:
         self._plain.begin(servers, header)
-        self._has_several = len(servers) > 1
         self._live.start()
 
     def tell(self, server: FakeServer, exchanges: Sequence[Exchange]) -> None:
-        from rich.text import Text
-
         if len(exchanges) > _AT_ONCE:
             self._console.print(f"... {len(exchanges) - _AT_ONCE:,} exchanges, too many at once to be read")
         for exchange in exchanges[-_AT_ONCE:]:
-            parts = exchange_in_words(exchange, url=server.url if self._has_several else "")
-            self._console.print(Text.assemble(*((part.text, _STYLES[part.tone]) for part in parts)), soft_wrap=True)
+            self._print(exchange_in_words(exchange, url=self._plain.named(server)))
+
+    def tell_error(self, server: FakeServer, error: FakeServerError) -> None:
+        self._print(error_in_words(error, url=self._plain.named(server)))
+
+    def _print(self, parts: Sequence[Part]) -> None:
+        from rich.text import Text
+
+        self._console.print(Text.assemble(*((part.text, _STYLES[part.tone]) for part in parts)), soft_wrap=True)
 
     def show_state(self, servers: Sequence[FakeServer]) -> None:
         state = state_in_words(servers)

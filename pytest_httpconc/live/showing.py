@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from fake_servers import FakeServer
+from fake_servers import FakeServer, FakeServerError
 from fake_servers.following import Follower
 from pytest_httpconc.live.judging import Summary
 from pytest_httpconc.live.logs import Log
@@ -31,22 +31,39 @@ def show_until_ended(servers: Sequence[FakeServer], log: Log, *, header: Sequenc
     Raises:
         FakeServerError: a server's process has ended by itself.
     """
-    followers = [(server, Follower(server.ledger)) for server in servers]
+    told = [_Told(server) for server in servers]
     with _told_to_end() as is_told, log:
         log.begin(servers, header)
         while not is_told():
             time.sleep(_PAUSE)
-            _tell(followers, log)
+            _tell(told, log)
             log.show_state(servers)
-        _tell(followers, log)
+        _tell(told, log)
         log.end([Summary.of(server) for server in servers])
 
 
-def _tell(followers: Sequence[tuple[FakeServer, Follower]], log: Log) -> None:
-    for server, follower in followers:
-        over = [exchange for exchange in follower.look().exchanges if exchange.ended_at is not None]
+class _Told:
+    """What has been told of a server."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self._server = server
+        self._follower = Follower(server.ledger)
+        self._errors: tuple[FakeServerError, ...] = ()
+
+    def tell(self, log: Log) -> None:
+        """Tell what is new."""
+        over = [exchange for exchange in self._follower.look().exchanges if exchange.ended_at is not None]
         if over:
-            log.tell(server, over)
+            log.tell(self._server, over)
+        known, self._errors = self._errors, self._server.errors
+        has_begun_anew = self._errors[: len(known)] != known
+        for error in self._errors[0 if has_begun_anew else len(known) :]:
+            log.tell_error(self._server, error)
+
+
+def _tell(told: Sequence[_Told], log: Log) -> None:
+    for each in told:
+        each.tell(log)
 
 
 @contextmanager

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from fake_servers import FakeServer
+from fake_servers import FakeServer, FakeServerError
 from fake_servers.records import Exchange, Outcome
 from fake_servers.words import Word
 from pytest_httpconc.durations import duration
 from pytest_httpconc.printable import printable
 
-__all__ = ["Part", "Tone", "exchange_in_words", "in_plain", "state_in_words"]
+__all__ = ["Part", "Tone", "error_in_words", "exchange_in_words", "in_plain", "state_in_words"]
 
 _CLIENT_ERROR: Final = 400
 
@@ -55,6 +55,17 @@ def exchange_in_words(exchange: Exchange, *, url: str = "") -> list[Part]:
     if exchange.latency:
         parts.append(Part(f", latency {duration(exchange.latency)}"))
     return parts
+
+
+def error_in_words(error: FakeServerError, *, url: str = "") -> list[Part]:
+    """What has gone wrong in a server itself.
+
+    Args:
+        error: one of its errors.
+        url: of the server, where there are several.
+    """
+    where = f"error of {url}: " if url else "error: "
+    return [Part(where, Tone.BAD), Part(_printable(" ".join(str(error).split())))]
 
 
 def state_in_words(servers: Iterable[FakeServer]) -> str:

@@ -122,6 +122,15 @@ def test_each_service_takes_the_arguments_of_its_class():
     assert "model" not in agent  # what is not given is the class's own affair
 
 
+@pytest.mark.parametrize(
+    ("sent", "answered"), [(b"text/csv; header=absent", "text/csv; header=absent"), (b"a\xffb", "text/plain")]
+)
+def test_plain_service_answers_whatever_it_is_sent(sent, answered):
+    with made("http", "--port", "0") as server:
+        answer = requests.post(server.url, data="hi", headers={"Content-Type": sent})
+    assert (answer.status_code, answer.text, answer.headers["Content-Type"]) == (200, "hi", answered)
+
+
 def test_faults_and_delays_come_after_those_of_the_file(tmp_path):
     path = tmp_path / "storm.toml"
     path.write_text('seed = 7\n[[injections]]\non = "GET /a"\nfault = { kind = "Reset" }\n')

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import requests
 
-from fake_servers import Exchange, FakeServer, Response
-from fake_servers.faults import Status
+from fake_servers import Exchange, FakeServer, FakeServerError, Response
+from fake_servers.faults import Disconnect, Moment, Status
 from fake_servers.records import Outcome
 from pytest_httpconc.live.judging import Summary
 from pytest_httpconc.live.logs import JsonLog, PlainLog, TerminalLog
+from pytest_httpconc.live.showing import _Told
 from pytest_httpconc.live.words import exchange_in_words, in_plain
 
 OVER = {"begun_at": 1.0, "ended_at": 1.25, "outcome": Outcome.ANSWERED, "status": 200}
@@ -59,7 +60,9 @@ def test_several_servers_are_told_apart(server):
     with FakeServer() as other, PlainLog(lines.append) as log:
         log.begin([server, other], ["header"])
         log.tell(server, server.ledger.exchanges)
+        log.tell_error(other, FakeServerError("two\nlines\x1b"))
     assert lines[0] == "header"
+    assert lines[2] == f"error of {other.url}: two lines\\x1b"
     assert lines[1].startswith(f"1 on connection 1: GET {server.url}/, 200 answered in ")
 
 
@@ -73,6 +76,37 @@ def test_lines_of_json_have_what_a_machine_needs(server):
     assert serving == {"serving": [{"kind": "FakeServer", "url": server.url}], "header": ["header"]}
     assert (exchange["server"], exchange["exchange"]["outcome"]) == (server.url, "answered")
     assert ended["ended"][0]["counts"]["connections"] == 1
+
+
+def test_error_of_the_server_itself_is_told_once_when_it_comes():
+    server = FakeServer()
+    server.route("GET /")(lambda request: 1 / 0)
+    server.start()
+    lines = []
+    with JsonLog(lines.append) as log:
+        told = _Told(server)
+        for _ in range(2):
+            requests.get(server.url)
+            told.tell(log)
+            told.tell(log)
+        server.reset()
+        requests.get(server.url)
+        told.tell(log)
+    server.stop()
+    errors = [line for line in map(json.loads, lines) if "error" in line]
+    assert len(errors) == 3
+    assert "ZeroDivisionError" in errors[0]["error"]
+
+
+def test_right_pool_whose_idle_connection_the_server_has_closed_is_no_finding():
+    with FakeServer() as server, requests.Session() as session:
+        server.route("GET /")(lambda request: Response())
+        server.inject(Disconnect(at=Moment.IDLE), times=1)
+        session.get(server.url)
+        server.ledger.wait_until(lambda ledger: not ledger.open_connections)
+        summary = Summary.of(server)
+        assert not summary.findings
+        assert ["in CLOSE_WAIT" in line for line in summary.still_open] == [True]
 
 
 def test_summary_tells_of_so_many_open_connections(server):
