@@ -52,13 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parsed(parser: argparse.ArgumentParser, given: Sequence[str]) -> argparse.Namespace:
     """What was given; where a command runs another, that is what follows ``--``, and argparse must not look for it."""
-    if "--" in given:
-        place = given.index("--")
-        options = parser.parse_args(given[:place])
-        if hasattr(options, "to_run"):
-            options.to_run = list(given[place + 1 :])
-            return options
-    return parser.parse_args(given)
+    if "--" not in given or given[0] not in parser.get_default("runners"):
+        return parser.parse_args(given)
+    place = given.index("--")
+    options = parser.parse_args(given[:place])
+    options.to_run = list(given[place + 1 :])
+    return options
 
 
 def _end(options: argparse.Namespace, problem: str, *, status: int = 2) -> NoReturn:
@@ -87,4 +86,6 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands).set_defaults(run=command.run)
+    runners = [name for name, each in commands.choices.items() if each.get_default("to_run") is not None]
+    parser.set_defaults(runners=runners)
     return parser

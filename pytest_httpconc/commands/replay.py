@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "they come; with a command, runs that against it and ends with its exit status.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="httpconc replay [-h] [--port PORT] [--dashboard [[ADDRESS:]PORT]] [--json] FILE [-- COMMAND ...]",
+        usage="httpconc replay [-h] FILE [--port PORT] [--json] [--dashboard [[ADDRESS:]PORT]] [-- COMMAND ...]",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the recording")
     parser.add_argument(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_httpconc.commands.readings import port
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pytest_httpconc.live.logs import Log
 
 __all__ = ["add_showing", "show", "trust_lines"]
+
+_PLACE: Final = re.compile(r"(?:(?P<address>[^][:/\s]+|\[[^][/\s]+\]):)?(?P<port>\d+)")
 
 
 def add_showing(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +35,13 @@ def add_showing(parser: argparse.ArgumentParser) -> None:
 
 
 def _place(text: str) -> tuple[str, int]:
-    address, sign, number = text.rpartition(":")
-    return (address if sign else "127.0.0.1"), port(number)
+    place = _PLACE.fullmatch(text)
+    if place is None:  # no address, or an empty one, is not every interface's
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port; allowed are PORT and ADDRESS:PORT, as in 8090, 127.0.0.1:8090 and [::1]:8090; "
+            "without one, --dashboard stands last"
+        )
+    return (place["address"] or "127.0.0.1").strip("[]"), port(place["port"])
 
 
 def trust_lines(server: FakeServer) -> list[str]:
