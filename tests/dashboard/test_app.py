@@ -135,10 +135,10 @@ def test_several_pages_change_a_server_at_once(server, threads):
     assert controls.listed() == listed[1::2]
 
 
-@pytest.mark.parametrize("host", ["thread", "process"])
-def test_several_threads_take_back_each_their_own(host, threads):
+@pytest.mark.parametrize(("host", "count"), [("thread", 400), ("process", 40)])
+def test_several_threads_take_back_each_their_own(host, count, threads):
     with FakeServer(host=host) as server:
-        for number in range(40):
+        for number in range(count):
             server.inject(Reset(), on=f"GET /{number}")
         injections = server.scenario.injections
         [*threads.map(server.take_back, injections[::2])]
