@@ -65,7 +65,7 @@ def error_in_words(error: FakeServerError, *, url: str = "") -> list[Part]:
         url: of the server, where there are several.
     """
     where = f"error of {url}: " if url else "error: "
-    return [Part(where, Tone.BAD), Part(_printable(" ".join(str(error).split())))]
+    return [Part(where, Tone.BAD), Part(printable(" ".join(str(error).split())))]
 
 
 def state_in_words(servers: Iterable[FakeServer]) -> str:
