@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import pytest
 
@@ -75,15 +75,20 @@ def chaos_proxy(request: pytest.FixtureRequest) -> Callable[..., ChaosProxy]:
     """
     from fake_servers import ChaosProxy
 
-    host = policy_of(request.node).server_host
+    item: pytest.Item = request.node
+    host = policy_of(item).server_host
     in_loop = AsyncExitStack()
-    if host == "loop":
-        _run_within(request.node, in_loop)
+    is_async = _is_async(item)  # now: what runs it puts a plain function in its place
+    if host == "loop" or is_async:  # one of its proxies may ask for the loop
+        _run_within(item, in_loop)
 
     def start(upstream: str | HasUrl, **options: Any) -> ChaosProxy:
+        runs_in_loop = options.get("host", host) == "loop"
+        if runs_in_loop and not is_async:
+            _refuse_loop(item)
         proxy = ChaosProxy(upstream, **{"host": host, **options})
-        request.node.stash[TEST].owned.append(proxy)
-        if options.get("host", host) == "loop":
+        item.stash[TEST].owned.append(proxy)
+        if runs_in_loop:
             in_loop.push_async_exit(proxy.start_here())
         else:
             proxy.start()
@@ -123,13 +128,21 @@ def _serve(request: pytest.FixtureRequest, kind: type[AnyServer]) -> AnyServer:
 
 def _run_within(item: pytest.Item, servers: AbstractAsyncContextManager[object]) -> None:
     """Have servers run while the test's coroutine runs, in its loop."""
-    body = getattr(item, "obj", None)
-    if not inspect.iscoroutinefunction(body):
-        pytest.fail(f"host='loop' needs an async test, and {item.name} is none; use host='thread'", pytrace=False)
+    if not _is_async(item):
+        _refuse_loop(item)
+    body = item.obj  # type: ignore[attr-defined]  # pytest.Function has it
 
     @functools.wraps(body)
     async def within_servers(*args: object, **kwargs: object) -> None:
         async with servers:
             await body(*args, **kwargs)
 
-    item.obj = within_servers  # type: ignore[attr-defined]  # pytest.Function has it
+    item.obj = within_servers  # type: ignore[attr-defined]  # likewise
+
+
+def _is_async(item: pytest.Item) -> bool:
+    return inspect.iscoroutinefunction(getattr(item, "obj", None))
+
+
+def _refuse_loop(item: pytest.Item) -> NoReturn:
+    pytest.fail(f"host='loop' needs an async test, and {item.name} is none; use host='thread'", pytrace=False)

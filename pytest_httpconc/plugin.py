@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Generator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -119,11 +120,12 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         if test is not None and test.passed:
             _check(item, test)
     finally:
-        if test is not None:
-            _report(item, test)
-        for server in () if test is None else test.owned:
-            server.stop()
-        _forget_stopped()
+        with ExitStack() as ends:  # each of them happens, whatever the others raise
+            ends.callback(_forget_stopped)
+            if test is not None:
+                for server in test.owned:
+                    ends.callback(server.stop)
+                _report(item, test)
     return result
 
 

@@ -91,9 +91,19 @@ def test_proxy_runs_where_the_other_servers_run(run):
             proxy = chaos_proxy(fake_http, host="thread")
             async with httpx.AsyncClient() as client:
                 assert (await client.get(proxy.url + "/x")).status_code == 404
+
+        @pytest.mark.asyncio
+        async def test_loop(chaos_proxy, fake_http):
+            proxy = chaos_proxy(fake_http, host="loop")
+            async with httpx.AsyncClient() as client:
+                assert (await client.get(proxy.url + "/x")).status_code == 404
+
+        def test_no_loop(chaos_proxy):
+            with pytest.raises(pytest.fail.Exception, match="host='loop' needs an async test"):
+                chaos_proxy("http://127.0.0.1:1", host="loop")
         """,
         plugins=["asyncio", "looptime_plugin"],
-    ).assert_outcomes(passed=2)
+    ).assert_outcomes(passed=4)
 
 
 def test_failure_is_replayed_without_the_server_behind_the_proxy(run, pytester):

@@ -206,3 +206,21 @@ def test_servers_are_stopped_when_a_test_fails_and_when_it_leaks(run):
         assert threading.active_count() == 1
     """
     run(source).assert_outcomes(passed=2, failed=1, errors=1)
+
+
+def test_server_that_can_not_be_stopped_keeps_none_of_the_others_running(run):
+    source = """
+        from fake_servers.started import started_servers
+
+        kept = []
+
+        def test_fails(fake_http, fake_llm):
+            kept.extend([fake_http, fake_llm])
+            for server in kept:
+                server.stop = lambda stop=server.stop: (stop(), 1 / 0)
+
+        def test_nothing_is_left():
+            assert not any(server.is_running for server in kept)
+            assert not started_servers()
+    """
+    run(source).assert_outcomes(passed=2, errors=1)
