@@ -111,7 +111,7 @@ class Watched:
         """The connections that are still open once things have settled, which takes ``grace`` seconds at most."""
         self.server.catch_up()
         ledger, since = self.server.ledger, self.connections_before
-        proxies = _of_proxies()
+        proxies = _of_proxies(self.server, ledger)
         held: set[int] = set()
         gone: set[int] = set()
         if self.server.is_running:
@@ -123,7 +123,7 @@ class Watched:
             _settles(ledger, since, proxies, max_idle, grace)
             gone = _gone(self.server) | {c.number for c in ledger.connections if c.peer in proxies}
         else:
-            held = _still_held(self.server, since, grace)
+            held = _still_held(self.server, since, proxies, grace)
         return find_leaks(
             ledger,
             max_idle=max_idle,
@@ -194,10 +194,18 @@ def _identity(connection: Connection) -> tuple[tuple[str, int], float]:
     return connection.peer, connection.opened_at
 
 
-def _of_proxies() -> frozenset[tuple[str, int]]:
-    """Where connections come from that proxies have opened: they are open because a client's is, there."""
-    running = (server for server in started_servers() if server.is_running and not server.has_ended)
-    return frozenset(peer for server in running for peer in server.outgoing)
+def _of_proxies(server: FakeServer, ledger: Ledger) -> frozenset[tuple[str, int]]:
+    """Where connections come from that proxies have opened: they are open because a client's is, there.
+
+    On a server's unix socket nobody has a name: there it is as many of the latest as proxies have opened to its path.
+    """
+    running = (other for other in started_servers() if other.is_running and not other.has_ended)
+    named = frozenset(peer for other in running for peer in other.outgoing)
+    to_its_path = sum(name == server.unix_socket for name, _ in named)
+    if not to_its_path:
+        return named
+    unnamed = [c.peer for c in ledger.connections if c.is_open and c.peer[0] == "unix"]
+    return named.union(unnamed[-to_its_path:])
 
 
 def _left_open(ledger: Ledger, since: int, proxies: Collection[tuple[str, int]]) -> int:
@@ -229,13 +237,13 @@ def _gone(server: FakeServer) -> set[int]:
     return set(suspects.values()) - set(_held_of(server, suspects).values())
 
 
-def _still_held(server: FakeServer, since: int, grace: float) -> set[int]:
+def _still_held(server: FakeServer, since: int, proxies: Collection[tuple[str, int]], grace: float) -> set[int]:
     """Numbers of connections that the server closed when it stopped, and whose sockets the client keeps."""
     left = (Closer.CLIENT_FIN, Closer.CLIENT_RST)  # while it stopped
     suspects = {
         c.peer[1]: c.number
         for c in server.ledger.connections
-        if c.number > since and c.number in server.open_at_stop and c.closed_by not in left
+        if c.number > since and c.number in server.open_at_stop and c.closed_by not in left and c.peer not in proxies
     }
     suspects = _held_of(server, suspects)
     if not suspects:

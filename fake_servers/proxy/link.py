@@ -42,6 +42,7 @@ class Link(asyncio.Protocol):
         self.end: End | None = None
         self.lost = asyncio.Event()
         self.was_broken = False  #: whether it was lost by an RST, be it after the upstream's FIN
+        self.local: tuple[str, int] | None = None  #: see `_local_name`
         self._changed = changed
         self._transport: asyncio.Transport | None = None
         self._problem: str | None = None
@@ -90,12 +91,6 @@ class Link(asyncio.Protocol):
         return self._transport is not None and not self.lost.is_set()
 
     @property
-    def local(self) -> tuple[str, int] | None:
-        """Its own address and port, by which a server of this machine knows it."""
-        name = None if self._transport is None else self._transport.get_extra_info("sockname")
-        return name[:2] if isinstance(name, tuple) else None
-
-    @property
     def received(self) -> bytes:
         """What has come and was not read."""
         return bytes(self._received)
@@ -104,6 +99,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self.local = _local_name(transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -189,6 +185,17 @@ class Link(asyncio.Protocol):
             UpstreamEnded: always.
         """
         raise UpstreamEnded(reset=self.end is End.RST, rest=rest)
+
+
+def _local_name(transport: asyncio.BaseTransport) -> tuple[str, int]:
+    """The address and port by which a server of this machine knows it.
+
+    To a unix socket, where there are none, the name that the server has given that, and the number of our own inode.
+    """
+    name = transport.get_extra_info("sockname")
+    if isinstance(name, tuple):
+        return name[:2]
+    return transport.get_extra_info("peername"), os.fstat(transport.get_extra_info("socket").fileno()).st_ino
 
 
 def _reason(error: OSError | UnicodeError) -> str:

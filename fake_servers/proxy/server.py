@@ -114,7 +114,10 @@ class ChaosProxy(FakeServer):
 
     @asked(merge=lambda sets: frozenset(name for names in sets for name in names))
     def outgoing(self) -> frozenset[tuple[str, int]]:
-        """The addresses and ports of its own connections to the upstream that are open."""
+        """The addresses and ports of its own connections to the upstream that are open.
+
+        Of those to a unix socket, its path and a number that is theirs alone.
+        """
         names = (link.local for link in tuple(self._forwarder.links) if link.is_open)
         return frozenset(name for name in names if name is not None)
 

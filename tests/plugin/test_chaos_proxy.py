@@ -42,16 +42,37 @@ def test_timeouts_are_read_from_the_client_s_own_sockets(chaos_proxy, fake_docke
 
 
 LEAK = """
+    import socket
+    import tempfile
+    import pytest
     import requests
-    from fake_servers import FakeDockerServer
+    from fake_servers import FakeDockerServer, FakeServer
 
     kept = []
+
+    @pytest.fixture(scope="session")
+    def real():
+        with tempfile.TemporaryDirectory() as folder, FakeServer(unix_socket=f"{folder}/socket") as server:
+            yield server
 
     def test_leak(chaos_proxy, fake_docker):
         proxies = [chaos_proxy(fake_docker), chaos_proxy(fake_docker.url)]
         kept.append(requests.Session())
         for proxy in proxies:
             kept[0].get(proxy.url + "/health")
+
+    def test_leak_before_a_unix_socket(chaos_proxy, real):
+        with socket.socket(socket.AF_UNIX) as own:
+            own.connect(real.unix_socket)
+            kept.append(requests.Session())
+            kept[-1].get(chaos_proxy(f"unix://{real.unix_socket}").url + "/")
+
+    def test_leak_before_a_server_that_has_stopped(chaos_proxy):
+        with FakeServer() as real:
+            proxy = chaos_proxy(f"tcp://127.0.0.1:{real.port}")
+            kept.append(socket.create_connection(("127.0.0.1", proxy.port)))
+            kept[-1].sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+            kept[-1].recv(1)
 
     def test_no_leak(chaos_proxy, fake_docker):
         with requests.Session() as session:
@@ -61,11 +82,12 @@ LEAK = """
 
 def test_connection_that_leaks_is_blamed_at_the_proxy_and_not_at_the_server_behind_it(run):
     result = run(LEAK)
-    result.assert_outcomes(passed=2, errors=1)
+    result.assert_outcomes(passed=4, errors=3)
     output = result.stdout.str()
-    assert output.count("HC101 connection still open after the test") == 2
-    assert output.count("(at ChaosProxy http") >= 2
-    assert "(at FakeDockerServer" not in output
+    assert output.count("HC101 connection still open after the test") == 3
+    assert output.count("HC102 socket abandoned") == 1
+    assert output.count("(at ChaosProxy http") >= 4
+    assert "(at Fake" not in output
     assert "opened at" in output
 
 
