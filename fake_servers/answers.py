@@ -94,6 +94,7 @@ class _Streamed(AsyncIterator[bytes]):
             parts=tuple(self._parts),
             is_stream=True,
             is_whole=self._whole,
+            length=self._stream.length,
         )
 
 

@@ -120,6 +120,7 @@ class ExchangeEntry:
         "received_at",
         "record",
         "response_fields",
+        "rest",
         "sequence",
         "status",
         "target",
@@ -154,6 +155,7 @@ class ExchangeEntry:
         self.fault: Fault | None = None
         self.latency = 0.0
         self.answer: Response | Kept | None = None
+        self.rest = b""
         self.outcome = Outcome.IN_PROGRESS
         self.record: Exchange | None = None
 
@@ -183,6 +185,7 @@ class ExchangeEntry:
             fault=self.fault,
             latency=self.latency,
             answer=self.answered,
+            rest=self.rest,
             outcome=self.outcome,
         )
         if self.ended_at is not None:

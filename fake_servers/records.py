@@ -57,6 +57,7 @@ class Answered:
         parts: of its body, each with the seconds since the head of the request was read; a plain response has one.
         is_stream: whether the body was produced while it was sent.
         is_whole: whether all of it was kept; of very much, the rest is not.
+        length: of the body, where a stream has declared it.
     """
 
     status: int
@@ -64,6 +65,7 @@ class Answered:
     parts: tuple[tuple[float, bytes], ...] = ()
     is_stream: bool = False
     is_whole: bool = True
+    length: int | None = None
 
     def freeze(self) -> Answered:
         """Itself: it is a record already."""
@@ -127,6 +129,7 @@ class Exchange:
         fault: what was planned to go wrong.
         latency: seconds that were planned to be added before the response.
         answer: what the handler answered; None where it did not, or where that was not kept.
+        rest: what the server behind this one had sent of a head when it broke off.
         outcome: what became of it.
     """
 
@@ -152,6 +155,7 @@ class Exchange:
     fault: Fault | None = None
     latency: float = 0.0
     answer: Answered | None = None
+    rest: bytes = b""
     outcome: Outcome = Outcome.IN_PROGRESS
 
     @property

@@ -74,7 +74,7 @@ def _exchange_steps(recorder: Recorder, record: Exchange, entries: dict[int, Con
         entry.number, entry.sequence = record.number, record.sequence
         entry.fault, entry.waited, entry.latency = record.fault, record.waited, record.latency
         entry.body, entry.body_size, entry.body_digest = record.body, record.body_size, record.body_digest
-        entry.body_complete, entry.answer = record.body_complete, record.answer
+        entry.body_complete, entry.answer, entry.rest = record.body_complete, record.answer, record.rest
 
     def end() -> None:
         if record.outcome is Outcome.ANSWERED:

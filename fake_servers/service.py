@@ -175,7 +175,8 @@ class Service:
             return result
         try:
             answer = await result if inspect.isawaitable(result) else result
-        except UpstreamEnded:
+        except UpstreamEnded as end:
+            _entry(request).rest = end.rest
             raise
         except Exception as error:  # noqa: BLE001 -- as above
             return self.failed(request, error)

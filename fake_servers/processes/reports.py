@@ -76,6 +76,7 @@ EXCHANGE: Final = (
     "fault",
     "latency",
     "answer",
+    "rest",
     "outcome",
 )
 #: What is told of an entry in place of what it holds.

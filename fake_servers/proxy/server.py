@@ -69,7 +69,7 @@ class ChaosProxy(FakeServer):
         self._context = tls_context(self._upstream, self._verify)
         super().__init__(**options)
         self._check_upstream()
-        self.makings.arguments.update(upstream=self._upstream.url, verify=self._verify)
+        self.makings.arguments["upstream"] = self._upstream.url
 
     def _set_up(self) -> None:
         self._forwarder = Forwarder(

@@ -12,6 +12,7 @@ from fake_servers import Exchange, FakeServer, Request, Response, ScenarioError,
 from fake_servers.decisions import Decisions
 from fake_servers.errors import UpstreamEnded
 from fake_servers.faults import AtListener
+from fake_servers.http import RelayedFields
 from fake_servers.makings import is_kept
 from fake_servers.plain import from_plain, not_known
 from fake_servers.records import Answered, Closer, Outcome
@@ -102,18 +103,25 @@ class RecordedAnswers:
             if end is not None:
                 raise end
             return await _unanswered(exchange)
+        headers = RelayedFields(answer.headers)  # they were checked when they were sent
         began_at = (exchange.executed_at or exchange.begun_at) - exchange.begun_at
         if answer.is_stream:  # what it yields is asked for when the injected latency is over
             parts = _parts(answer, began_at + exchange.latency, end)
-            return Stream(parts, status=answer.status, headers=answer.headers)
+            return Stream(parts, status=answer.status, headers=headers, length=_length(answer, end))
         body = b"".join([part async for part in _parts(answer, began_at)])
-        return Response(body, status=answer.status, headers=answer.headers)
+        return Response(body, status=answer.status, headers=headers)
 
     def _end(self, exchange: Exchange) -> UpstreamEnded | None:
         """How the server behind a proxy has ended it, if it has."""
         if exchange.outcome is not Outcome.ENDED_BY_UPSTREAM:
             return None
-        return UpstreamEnded(reset=exchange.connection in self._reset)
+        return UpstreamEnded(reset=exchange.connection in self._reset, rest=exchange.rest)
+
+
+def _length(answer: Answered, end: UpstreamEnded | None) -> int | None:
+    """The length that was declared, unless the recording is without a part of the body."""
+    has_all = sum(len(part) for _, part in answer.parts) == answer.length
+    return answer.length if has_all or end is not None else None
 
 
 async def _unanswered(exchange: Exchange) -> Response:

@@ -25,7 +25,7 @@ Record = TypeVar("Record", Connection, Exchange)
 MOST_RECORDS: Final = 5000
 MOST_BODIES: Final = 4 * 1024 * 1024
 #: Arguments with a place of their own in the recording, or that are about this one run.
-_NOT_KEPT: Final = frozenset({"scenario", "seed", "port", "host", "unix_socket"})
+_NOT_KEPT: Final = frozenset({"scenario", "seed", "port", "host", "unix_socket", "verify"})
 
 
 def record(
