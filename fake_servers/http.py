@@ -255,11 +255,18 @@ def persistence(request: Request) -> bytes:
     return b"Connection: close\r\n"
 
 
-@lru_cache(maxsize=1024)
-def encode_head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+def encode_head(status: int, headers: Fields, *framing: tuple[str, str]) -> bytes:
     """A status line and header fields as bytes, without the empty line that ends them."""
-    fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    return status_line(status) + fields.encode("latin-1")
+    is_another_each_time = isinstance(headers, RelayedFields)
+    return (_head if is_another_each_time else _kept_head)(status, headers + framing)
+
+
+def _head(status: int, fields: Fields) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return status_line(status) + lines.encode("latin-1")
+
+
+_kept_head = lru_cache(maxsize=1024)(_head)
 
 
 @cache

@@ -17,9 +17,8 @@ __all__ = ["Last", "encoded"]
 
 # Fixed, so that every run sends the same; no byte of it can begin a status line.
 _GARBAGE: Final = bytes(byte for byte in Random(0).randbytes(256) if byte not in b"Hh\r\n")
-
-
-_MOST_OF_BROKEN: Final = 1024 * 1024
+_CHUNKED: Final = ("Transfer-Encoding", "chunked")
+_MOST_OF_BROKEN: Final = 1024 * 1024  #: where the length is not known
 
 
 class Last(bytes):
@@ -40,13 +39,15 @@ async def encoded(
         sleep: the server's.
     """
     if isinstance(fault, (Malformed, WrongLength)):
-        yield Last(_broken(request, await _complete(answer), fault))
+        source = _broken(request, answer, fault)
     elif isinstance(answer, Response):
         yield Last(encode(request, answer))
+        return
     else:
-        async with aclosing(_in_blocks(request, answer, fault, sleep)) as blocks:
-            async for block in blocks:
-                yield block
+        source = _in_blocks(request, answer, fault, sleep)
+    async with aclosing(source) as blocks:
+        async for block in blocks:
+            yield block
 
 
 def _in_blocks(
@@ -66,10 +67,9 @@ async def _streamed(request: Request, stream: Stream, parts: AsyncIterable[bytes
     chunked = stream.length is None and request.http_version != "1.0"
     if stream.length is None and not chunked:
         request.keep_alive = False  # to HTTP/1.0, the end of the connection is the end of the body
-    framing = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(stream.length))
+    framing = _CHUNKED if chunked else ("Content-Length", str(stream.length))
     framed = has_body("", stream.status) and (chunked or stream.length is not None)
-    headers = (*stream.headers, framing) if framed else stream.headers
-    yield encode_head(stream.status, headers) + persistence(request) + b"\r\n"
+    yield encode_head(stream.status, stream.headers, *([framing] if framed else ())) + persistence(request) + b"\r\n"
     ended = False
     if has_body(request.method, stream.status):
         async with aclosing(_body(parts, stream.length)) as chunks:
@@ -113,13 +113,37 @@ async def _body(parts: AsyncIterable[bytes], length: int | None) -> AsyncGenerat
         yield Last(final)
 
 
+async def _broken(request: Request, answer: Answer, fault: Malformed | WrongLength) -> AsyncGenerator[bytes, None]:
+    """What the fault makes of an answer: of a stream whose length is known block by block, else at once."""
+    if isinstance(fault, Malformed) and fault.part == "garbage":
+        yield Last(_GARBAGE)
+        return
+    end = b"\r\n0\r\n\r\n" if isinstance(fault, Malformed) and fault.part == "chunk" else b""
+    if not (isinstance(answer, Stream) and answer.length is not None):
+        response = await _complete(answer)
+        body = response.body if has_body(request.method, response.status) else b""
+        yield Last(_broken_head(request, response, len(response.body), fault) + body + end)
+        return
+    yield _broken_head(request, answer, answer.length, fault)
+    last = Last(end)
+    if has_body(request.method, answer.status):
+        async with aclosing(_body(answer.chunks, answer.length)) as chunks:
+            async for chunk in chunks:
+                if isinstance(chunk, Last):
+                    last = Last(chunk + end)
+                else:
+                    yield chunk
+    yield last
+
+
 async def _complete(answer: Answer) -> Response:
+    """An answer of unknown length with as much of its body as is waited for."""
     if isinstance(answer, Response):
         return answer
     if isinstance(answer, Tunnel):  # it ends when the client wants it to, so it is broken from the start
         await close(answer.parts)
         return Response(headers=answer.headers)
-    async with aclosing(_body(answer.chunks, answer.length)) as chunks:
+    async with aclosing(_body(answer.chunks, None)) as chunks:
         body = b""
         async for chunk in chunks:
             body += chunk
@@ -128,20 +152,17 @@ async def _complete(answer: Answer) -> Response:
     return Response(body, status=answer.status, headers=answer.headers)
 
 
-def _broken(request: Request, response: Response, fault: Malformed | WrongLength) -> bytes:
-    body = response.body if has_body(request.method, response.status) else b""
+def _broken_head(request: Request, answer: Response | Stream, length: int, fault: Malformed | WrongLength) -> bytes:
+    """All that comes before a body of this length."""
     if isinstance(fault, WrongLength):
-        length = max(0, len(response.body) + fault.delta)
-        headers = (*response.headers, ("Content-Length", str(length)))
-        return encode_head(response.status, headers) + persistence(request) + b"\r\n" + body
-    if fault.part == "garbage":
-        return _GARBAGE
+        declared = ("Content-Length", str(max(0, length + fault.delta)))
+        return encode_head(answer.status, answer.headers, declared) + persistence(request) + b"\r\n"
     if fault.part == "chunk":
-        headers = (*response.headers, ("Transfer-Encoding", "chunked"))
-        return encode_head(response.status, headers) + b"\r\nZZ\r\n" + body + b"\r\n0\r\n\r\n"
-    line, _, fields = response.head.partition(b"\r\n")
+        return encode_head(answer.status, answer.headers, _CHUNKED) + b"\r\nZZ\r\n"
+    framing = [("Content-Length", str(length))] if has_body("", answer.status) else []
+    line, _, fields = encode_head(answer.status, answer.headers, *framing).partition(b"\r\n")
     if fault.part == "status":
         line = b"HTTP/1.1 two-hundred"
     else:
         fields = b"this line has no colon\r\n" + fields
-    return line + b"\r\n" + fields + b"\r\n" + body
+    return line + b"\r\n" + fields + b"\r\n"

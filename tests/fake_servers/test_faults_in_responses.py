@@ -182,6 +182,18 @@ def test_latency_holds_for_a_status_too(server, raw, over):
     assert exchange.service_time >= 0.02
 
 
+@pytest.mark.parametrize("fault", [*map(Malformed, MALFORMED), WrongLength(5)], ids=str)
+def test_stream_of_known_length_is_broken_and_sent_to_its_end(server, raw, fault):
+    async def parts():
+        for _ in range(20):
+            yield bytes(65536)
+
+    server.route("GET /large")(lambda request: Stream(parts(), length=20 * 65536))
+    server.inject(fault)
+    raw.get("/large")
+    assert raw.until_close().count(0) == 20 * 65536
+
+
 @pytest.mark.parametrize("fault", [Malformed("header"), WrongLength(5)], ids=str)
 def test_stream_that_does_not_end_can_be_broken_too(server, raw, fault):
     async def endless():

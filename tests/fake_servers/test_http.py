@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fake_servers import Request, Response, ScenarioError, Stream
-from fake_servers.http import encode
+from fake_servers.http import RelayedFields, _kept_head, encode, encode_head
 
 
 async def nothing():
@@ -112,3 +112,11 @@ def test_answers_print_what_they_are():
     assert repr(Response("abc", status=201)) == "<Response 201 (3 bytes)>"
     assert repr(Stream(nothing())) == "<Stream 200 (unknown length)>"
     assert repr(Stream(nothing(), length=5)) == "<Stream 200 (5 bytes)>"
+
+
+def test_heads_of_another_server_s_answers_are_not_kept():
+    before = _kept_head.cache_info()
+    assert encode_head(200, RelayedFields([("X-Request", "7")])) == b"HTTP/1.1 200 OK\r\nX-Request: 7\r\n"
+    assert _kept_head.cache_info() == before
+    assert encode_head(200, (("X-Request", "7"),)) == b"HTTP/1.1 200 OK\r\nX-Request: 7\r\n"
+    assert _kept_head.cache_info() != before
