@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Final
 
+from fake_servers.authorities import is_of_this_machine
 from fake_servers.entries import ConnectionEntry, ExchangeEntry
 from fake_servers.http import Request, Response, Stream, Tunnel, has_body
 from fake_servers.proxy.conversation import Conversation, Garbled, Unsendable
@@ -100,6 +101,9 @@ class Forwarder:
             return self._refusal(request, 501, f"CONNECT is not served; {self._advice}")
         if codings := other_codings(request):
             return self._refusal(request, 501, f"Transfer-Encoding: {codings} is not served; what is served is chunked")
+        if self._guards and (stranger := self._stranger(request)):
+            problem = f"{stranger} is no name of this machine, and not behind this proxy; use its address"
+            return self._refusal(request, 421, problem)
         target = target_of(request, self.upstream, self._own())
         if target is None:
             return self._refusal(request, 421, f"{request.target} is not behind this proxy; {self._advice}")
@@ -110,6 +114,22 @@ class Forwarder:
             conversation.link.raise_end()
         self._service.begins(request)
         return self._answer(request, conversation, await conversation.ask(question))
+
+    @property
+    def _guards(self) -> bool:
+        """Whether its upstream is reached by none but users of this machine, and perhaps not by all of them."""
+        return self.upstream.scheme == "unix"
+
+    def _stranger(self, request: Request) -> str | None:
+        """A name that a web page may have, and a client of this machine has not."""
+        assert isinstance(request.exchange, ExchangeEntry), "every request that is served has its entry"
+        if request.exchange.connection.peer[0] == "unix":  # no page gets there
+            return None
+        host = request.headers.get("Host")
+        if host is not None and host != self._own() and not is_of_this_machine(host):
+            return host
+        origin = request.headers.get("Origin")
+        return None if origin is None or is_of_this_machine(origin.partition("://")[2]) else origin
 
     @property
     def _advice(self) -> str:

@@ -17,7 +17,7 @@ _PORT: Final = 9532
 _EXAMPLES: Final = f"""examples:
   httpconc proxy http://127.0.0.1:8000 {EXAMPLE_OF_FAULTS}
   httpconc proxy https://api.openai.com --fault 'Disconnect(after_events=3)' --probability 0.1
-  httpconc proxy unix:///var/run/docker.sock --delay lognormal:median=0.05,sigma=0.4
+  httpconc proxy unix:///var/run/docker.sock --port 9532 --delay lognormal:median=0.05,sigma=0.4
   httpconc proxy tcp://127.0.0.1:6379 --fault 'Reset(after_bytes=100)' --port 0
 
 exit status: 0 it was ended by Ctrl-C or SIGTERM; 2 it can't be served, for a reason given in one line
@@ -47,6 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     upstream.add_argument("--keep-host", action="store_true", help="send it the Host that the client has sent")
     add_options(parser, default_port=_PORT)
+    parser.set_defaults(port=None)  # before a unix socket, there is none
     add_showing(parser)
     return parser
 
@@ -67,6 +68,11 @@ def make_proxy(options: argparse.Namespace) -> ChaosProxy:
     """
     from fake_servers import ChaosProxy, ScenarioError
 
+    if options.port is None and options.upstream.startswith("unix:"):
+        raise ScenarioError(
+            f"before a unix socket, --port has to be given, as in --port {_PORT}: a TCP port is open to every user of "
+            "this machine, whoever may use the socket"
+        )
     if options.insecure and options.ca is not None:
         raise ScenarioError("--insecure trusts any certificate, and --ca those of a file; give one of them")
     return ChaosProxy(
@@ -74,5 +80,5 @@ def make_proxy(options: argparse.Namespace) -> ChaosProxy:
         verify=not options.insecure if options.ca is None else options.ca,
         connect_timeout=options.connect_timeout,
         keep_host=options.keep_host,
-        **arguments_of(options),
+        **{**arguments_of(options), "port": _PORT if options.port is None else options.port},
     )

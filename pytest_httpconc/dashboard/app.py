@@ -10,16 +10,14 @@ import asyncio
 import hmac
 import json
 import secrets
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import Final
 
 from aiohttp import web
-from yarl import URL
 
 from fake_servers import FakeServer, FakeServerError, ScenarioError
+from fake_servers.authorities import is_of_this_machine
 from fake_servers.deadlines import timeout
 from pytest_httpconc.dashboard.controls import Controls
 from pytest_httpconc.dashboard.feed import Feed, Judge
@@ -81,7 +79,7 @@ class _Shown:
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer those alone that may ask."""
-        if not _is_of_this_machine(request.host):
+        if not is_of_this_machine(request.host):
             raise web.HTTPForbidden(text=f"{request.host} is no name of this machine; use its address\n")
         given = request.headers.get(TOKEN_HEADER, "").encode("utf-8", "surrogateescape")
         if request.method not in {"GET", "HEAD"} and not hmac.compare_digest(given, self._token.encode()):
@@ -154,14 +152,3 @@ class _Shown:
         except (ScenarioError, FakeServerError) as error:
             return web.json_response({"problem": str(error)})
         return web.json_response({"problem": ""})
-
-
-def _is_of_this_machine(host: str) -> bool:
-    """Whether a ``Host`` is an address, or a name that nobody else can point at this machine."""
-    with suppress(ValueError):
-        name = URL(f"http://{host}").host or ""
-        if name in {"localhost", socket.gethostname().lower()}:  # a URL's name is in small letters
-            return True
-        ip_address(name)
-        return True
-    return False

@@ -43,6 +43,9 @@ def test_options_make_the_proxy():
     made = proxy.make_proxy(read("tcp://127.0.0.1:6379", "--fault", "Disconnect(after_bytes=3)", "--insecure"))
     assert made.upstream == "tcp://127.0.0.1:6379"
     assert made.scenario.injections[0].fault == Disconnect(after_bytes=3)
+    assert made.makings.arguments["port"] == 9532
+    made = proxy.make_proxy(read("unix:///socket", "--port", "0"))
+    assert (made.upstream, made.makings.arguments["port"]) == ("unix:///socket", 0)
     made = proxy.make_proxy(read("https://x/v1", "--keep-host", "--connect-timeout", "3"))
     assert {name: made.makings.arguments[name] for name in ("keep_host", "connect_timeout", "verify")} == {
         "keep_host": True,
@@ -58,6 +61,7 @@ def test_options_make_the_proxy():
         (["https://x", "--ca", "/no/such.pem"], "can't be read as certificates"),
         (["https://x", "--ca", "a.pem", "--insecure"], "give one of them"),
         (["tcp://x:1", "--fault", "Status:503"], "needs HTTP"),
+        (["unix:///socket"], "before a unix socket, --port has to be given"),
         (["http://x", "--connect-timeout", "0"], "connect_timeout=0.0 is out of range"),
     ],
 )

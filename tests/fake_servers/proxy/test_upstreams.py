@@ -164,6 +164,29 @@ def test_both_sides_may_be_unix_sockets(tmp_path):
             assert proxy.ledger.count("GET /hello") == 1
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost"}, 200),
+        ({"Host": "192.168.1.7:9532"}, 200),
+        ({"Origin": "http://localhost:3000"}, 200),
+        ({"Host": "page.example:9532"}, 421),
+        ({"Origin": "http://page.example"}, 421),
+        ({"Origin": "null"}, 421),
+    ],
+)
+def test_web_page_does_not_get_to_a_unix_socket(tmp_path, headers, status):
+    with FakeServer(unix_socket=tmp_path / "socket") as real, ChaosProxy(f"unix://{tmp_path}/socket") as proxy:
+        real.route("POST /stop")(lambda request: Response.text("stopped"))
+        assert requests.post(proxy.url + "/stop", headers=headers).status_code == status
+        assert proxy.ledger.executions() == real.ledger.count() == (status == 200)
+
+
+def test_name_of_a_host_is_no_matter_before_what_web_pages_reach_anyway(server):
+    assert requests.get(server.url + "/hello", headers={"Host": "page.example"}).text == "hello"
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_proxy_that_runs_elsewhere_is_made_there_before_the_same_upstream(real, named):
     proxy = ChaosProxy(upstream=real, host="process") if named else ChaosProxy(real, host="process", keep_host=True)
