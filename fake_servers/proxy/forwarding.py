@@ -11,6 +11,7 @@ from typing import Final
 
 from fake_servers.authorities import is_of_this_machine
 from fake_servers.entries import ConnectionEntry, ExchangeEntry
+from fake_servers.garbling import is_about_events
 from fake_servers.http import Request, Response, Stream, Tunnel, has_body
 from fake_servers.proxy.conversation import Conversation, Garbled, Unsendable
 from fake_servers.proxy.events import end_of_event, in_events
@@ -85,8 +86,7 @@ class Forwarder:
 
     async def forward(self, request: Request) -> Answer:
         """Answer as the upstream answers."""
-        assert isinstance(request.exchange, ExchangeEntry), "every request that is served has its entry"
-        conversation = self._conversations[request.exchange.connection]
+        conversation = self._conversations[_entry(request).connection]
         try:
             return await self._forwarded(request, conversation)
         except Unreachable as problem:
@@ -122,8 +122,7 @@ class Forwarder:
 
     def _stranger(self, request: Request) -> str | None:
         """A name that a web page may have, and a client of this machine has not."""
-        assert isinstance(request.exchange, ExchangeEntry), "every request that is served has its entry"
-        if request.exchange.connection.peer[0] == "unix":  # no page gets there
+        if _entry(request).connection.peer[0] == "unix":  # no page gets there
             return None
         host = request.headers.get("Host")
         if host is not None and host != self._own() and not is_of_this_machine(host):
@@ -154,7 +153,9 @@ class Forwarder:
             if whole is not None:
                 return Response(whole, status=status, headers=fields)
         end = end_of_event(head.content_type, head.content_encoding)
-        parts = conversation.parts() if end is None else in_events(conversation.parts(), end)
+        parts = conversation.parts()
+        if end is not None and is_about_events(_entry(request).fault):  # else nothing is held back up to their ends
+            parts = in_events(parts, end)
         return Stream(parts, status=status, headers=fields, length=head.length, has_events=end is not None)
 
     async def _tunnelled(self, conversation: Conversation, reader: StreamReader) -> AsyncGenerator[bytes, None]:
@@ -172,3 +173,8 @@ class Forwarder:
             sending.cancel()
             with suppress(CancelledError):
                 await sending
+
+
+def _entry(request: Request) -> ExchangeEntry:
+    assert isinstance(request.exchange, ExchangeEntry), "every request that is served has its entry"
+    return request.exchange

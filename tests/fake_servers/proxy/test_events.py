@@ -85,6 +85,15 @@ def events(real):
         return Stream(parts(), content_type="text/event-stream")
 
 
+@pytest.mark.parametrize("part", [b": keep-alive\n", b"data: half of an", b"data: 1\r\r"])
+def test_part_of_an_event_is_passed_on_while_the_rest_does_not_come(proxied, part):
+    _, client, upstream = proxied()
+    client.get("/events")
+    upstream.hears()
+    upstream.says(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", part)
+    client.until(part)
+
+
 def test_stream_is_cut_after_some_events(server, events, raw):
     server.inject(Disconnect(after_events=2))
     raw.get("/events")
