@@ -2,8 +2,6 @@
 
 import argparse
 import signal
-import subprocess
-import sys
 
 import pytest
 import requests
@@ -13,27 +11,24 @@ from fake_servers.faults import Disconnect
 from pytest_httpconc import cli
 from pytest_httpconc.commands import proxy
 
-COMMAND = [sys.executable, "-m", "pytest_httpconc", "proxy"]
-
 
 def read(*arguments):
     return cli.make_parser().parse_args(["proxy", *arguments])
 
 
-def test_faults_act_before_a_real_server_and_the_summary_tells_what_was_found():
+def test_faults_act_before_a_real_server_and_the_summary_tells_what_was_found(start):
     fault = ["--fault", "Disconnect(at=EXECUTED)", "--on", "POST /execute", "--times", "1"]
     with FakeDockerServer() as real:
-        command = [*COMMAND, real.url, "--port", "0", *fault]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            first = process.stdout.readline()
-            url = first.split()[2]
-            assert first == f"ChaosProxy at {url} before {real.url}\n"
-            command = {"container_id": "x", "command": "ls"}
-            with pytest.raises(requests.ConnectionError):
-                requests.post(f"{url}/execute", json=command)
-            assert requests.post(f"{url}/execute", json=command).status_code == 404
-            process.send_signal(signal.SIGINT)
-            summary, _ = process.communicate(timeout=10)
+        process = start("proxy", real.url, "--port", "0", *fault)
+        first = process.stdout.readline()
+        url = first.split()[2]
+        assert first == f"ChaosProxy at {url} before {real.url}\n"
+        command = {"container_id": "x", "command": "ls"}
+        with pytest.raises(requests.ConnectionError):
+            requests.post(f"{url}/execute", json=command)
+        assert requests.post(f"{url}/execute", json=command).status_code == 404
+        process.send_signal(signal.SIGINT)
+        summary, _ = process.communicate(timeout=10)
         assert process.returncode == 0
         assert "HC201 request sent again after it may have been executed" in summary
         assert real.ledger.executions("POST /execute") == 2

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from itertools import takewhile
 
 import pytest
 import requests
@@ -22,53 +22,41 @@ from pytest_httpconc.commands.services import SERVICES, add_own_options
 COMMAND = [sys.executable, "-m", "pytest_httpconc", "serve"]
 
 
-@contextmanager
-def serving(*arguments):
-    """The command at work, where it serves, and the lines that say how to use it."""
-    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
-    try:
-        header = [process.stdout.readline()]
-        while header[-1] not in {"Ctrl-C ends it\n", ""}:
-            header.append(process.stdout.readline())
-        yield process, header[0].split()[2], "".join(header)
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_faults_act_and_the_summary_tells_what_was_found():
+def test_faults_act_and_the_summary_tells_what_was_found(start):
     fault = ["--fault", "Disconnect(at=EXECUTED)", "--on", "POST /execute", "--times", "1"]
-    with serving("docker", "--port", "0", "--dashboard", *fault) as (process, url, header):
-        assert url in requests.get(header.partition("\ndashboard: ")[2].splitlines()[0]).text
-        assert f"export DOCKER_HOST=tcp://{url.removeprefix('http://')}\n" in header
-        command = {"container_id": "x", "command": "ls"}
-        with pytest.raises(requests.ConnectionError):
-            requests.post(f"{url}/execute", json=command)
-        assert requests.post(f"{url}/execute", json=command).status_code == 404
-        lines = [process.stdout.readline() for _ in range(2)]
-        assert re.fullmatch(
-            r"1 on connection 1: POST /execute, ended by fault in [\d.]+ ms, Disconnect\(at=EXECUTED\)\n", lines[0]
-        )
-        assert re.fullmatch(r"2 on connection 2: POST /execute, 404 answered in [\d.]+ ms\n", lines[1])
-        process.send_signal(signal.SIGINT)
-        summary, _ = process.communicate(timeout=10)
-        assert process.returncode == 0
-        assert f"{url}: connections 2 (1 together, " in summary
-        assert "HC201 request sent again after it may have been executed" in summary
+    process = start("serve", "docker", "--port", "0", "--dashboard", *fault)
+    header = "".join(takewhile(lambda line: line != "Ctrl-C ends it\n", process.stdout))
+    url = header.split()[2]
+    assert url in requests.get(header.partition("\ndashboard: ")[2].splitlines()[0]).text
+    assert f"export DOCKER_HOST=tcp://{url.removeprefix('http://')}\n" in header
+    command = {"container_id": "x", "command": "ls"}
+    with pytest.raises(requests.ConnectionError):
+        requests.post(f"{url}/execute", json=command)
+    assert requests.post(f"{url}/execute", json=command).status_code == 404
+    lines = [process.stdout.readline() for _ in range(2)]
+    assert re.fullmatch(
+        r"1 on connection 1: POST /execute, ended by fault in [\d.]+ ms, Disconnect\(at=EXECUTED\)\n", lines[0]
+    )
+    assert re.fullmatch(r"2 on connection 2: POST /execute, 404 answered in [\d.]+ ms\n", lines[1])
+    process.send_signal(signal.SIGINT)
+    summary, _ = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert f"{url}: connections 2 (1 together, " in summary
+    assert "HC201 request sent again after it may have been executed" in summary
 
 
-def test_connection_that_is_open_at_the_end_is_told_and_lines_can_be_json():
-    with subprocess.Popen([*COMMAND, "http", "--json", "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
-        (served,) = json.loads(process.stdout.readline())["serving"]
-        with requests.Session() as session:
-            assert session.post(f"{served['url']}/x", data="hello").text == "hello"
-            exchange = json.loads(process.stdout.readline())["exchange"]
-            assert (exchange["method"], exchange["target"], exchange["status"]) == ("POST", "/x", 200)
-            process.send_signal(signal.SIGTERM)
-            (ended,) = json.loads(process.stdout.readline())["ended"]
-            assert process.wait(10) == 0
-        assert ended["still_open"][0].startswith("connection 1 from port ")
-        assert ended["counts"]["exchanges"] == 1
+def test_connection_that_is_open_at_the_end_is_told_and_lines_can_be_json(start):
+    process = start("serve", "http", "--json", "--port", "0")
+    (served,) = json.loads(process.stdout.readline())["serving"]
+    with requests.Session() as session:
+        assert session.post(f"{served['url']}/x", data="hello").text == "hello"
+        exchange = json.loads(process.stdout.readline())["exchange"]
+        assert (exchange["method"], exchange["target"], exchange["status"]) == ("POST", "/x", 200)
+        process.send_signal(signal.SIGTERM)
+        (ended,) = json.loads(process.stdout.readline())["ended"]
+        assert process.wait(10) == 0
+    assert ended["still_open"][0].startswith("connection 1 from port ")
+    assert ended["counts"]["exchanges"] == 1
 
 
 def test_port_that_is_taken_is_told_in_one_line():
