@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fake_servers.crossing import asked
 from fake_servers.errors import ScenarioError
@@ -16,9 +16,12 @@ from fake_servers.proxy.forwarding import Forwarder
 from fake_servers.proxy.upstream import HasUrl, Upstream, Verify, tls_context
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.scenario import PLAIN, Injection, acts_on_bytes
-from fake_servers.server import FakeServer
+from fake_servers.server import FakeServer, clock_is_virtual
+from fake_servers.started import started_servers
 
 __all__ = ["ChaosProxy"]
+
+Self = TypeVar("Self", bound="ChaosProxy")
 
 _OF_PLAIN: Final = frozenset({"*", f"{PLAIN} *"})
 
@@ -70,6 +73,20 @@ class ChaosProxy(FakeServer):
         super().__init__(**options)
         self._check_upstream()
         self.makings.arguments["upstream"] = self._upstream.url
+
+    def start_here(self: Self) -> Self:
+        """As for every server; on a virtual clock, the upstream must run in this loop.
+
+        Raises:
+            FakeServerError: it is running already, or its port can't be had.
+            ScenarioError: the clock is virtual and the upstream's is not, or it was made with ``host="process"``.
+        """
+        if clock_is_virtual() and not _may_be_in_this_loop(self._upstream):
+            raise ScenarioError(
+                f"{self.upstream} can't follow the virtual clock of the running loop, which would run ahead of it; put "
+                "a server of this loop behind the proxy, or leave virtual_time out"
+            )
+        return super().start_here()
 
     def _set_up(self) -> None:
         self._forwarder = Forwarder(
@@ -141,6 +158,18 @@ class ChaosProxy(FakeServer):
         if self._upstream.is_plain:
             raise ScenarioError(f"hold() counts requests, and {self.upstream} is plain TCP, where there are none")
         return super()._hold(until_in_flight=until_in_flight, give_up=give_up, on=on)
+
+
+def _may_be_in_this_loop(upstream: Upstream) -> bool:
+    """Whether a server that is known runs in this loop, or else one that is not known listens in this process."""
+    import psutil  # late: a virtual clock alone needs it
+
+    place = upstream.host if upstream.scheme == "unix" else upstream.port
+    for server in started_servers():
+        if server.is_running and place in {server.port, server.unix_socket}:
+            return server.blocks()
+    listening = (c for c in psutil.Process().net_connections("all") if c.laddr and not c.raddr)
+    return place in {c.laddr if isinstance(c.laddr, str) else c.laddr.port for c in listening}
 
 
 def _trusted(upstream: str | HasUrl) -> Verify:

@@ -203,6 +203,22 @@ def test_proxy_in_processes_of_its_own(real):
 
 
 @pytest.mark.asyncio
+@pytest.mark.looptime
+@pytest.mark.parametrize("scheme", ["http", "tcp"])
+async def test_virtual_clock_takes_an_upstream_in_its_loop(real, scheme):
+    with pytest.raises(ScenarioError, match="can't follow the virtual clock of the running loop"):
+        await ChaosProxy(f"{scheme}://127.0.0.1:{real.port}").start_in_loop()
+    with pytest.raises(ScenarioError, match="can't follow the virtual clock of the running loop"):
+        await ChaosProxy("unix:///no/such/socket").start_in_loop()
+    async with FakeServer() as own, ChaosProxy(f"{scheme}://127.0.0.1:{own.port}") as proxy:
+        assert proxy.is_running
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as unknown:
+        port = unknown.sockets[0].getsockname()[1]
+        async with ChaosProxy(f"{scheme}://127.0.0.1:{port}") as proxy:
+            assert proxy.is_running
+
+
+@pytest.mark.asyncio
 async def test_proxy_in_the_running_loop():
     async with FakeServer() as real, ChaosProxy(real) as proxy, httpx.AsyncClient() as client:
         real.route("GET /hello")(lambda request: Response.text("hello"))
