@@ -13,7 +13,7 @@ from fake_servers.listener import Connects
 from fake_servers.makings import made
 from fake_servers.proxy.connection import ProxyConnection, SealedProxyConnection
 from fake_servers.proxy.forwarding import Forwarder
-from fake_servers.proxy.upstream import HasUrl, Upstream, Verify, tls_context
+from fake_servers.proxy.upstream import HasUrl, Named, Upstream, Verify, tls_context
 from fake_servers.rendezvous import Rendezvous
 from fake_servers.scenario import PLAIN, Injection, acts_on_bytes
 from fake_servers.server import FakeServer, clock_is_virtual
@@ -63,6 +63,7 @@ class ChaosProxy(FakeServer):
             )
         if not isinstance(keep_host, bool):
             raise ScenarioError(f"keep_host={keep_host!r} is not known; allowed are True and False")
+        self._given = upstream
         self._upstream = Upstream.parse(upstream)
         self._verify = _trusted(upstream) if verify is True else verify
         if isinstance(self._verify, os.PathLike):
@@ -117,7 +118,11 @@ class ChaosProxy(FakeServer):
         return Connects(sealed if self._tls else plain, plain)
 
     def _as_made(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return (), {**options, "upstream": self.upstream, "verify": self._verify}
+        def as_it_crosses(value: object) -> object:
+            is_server = value is self._given and not isinstance(value, str)
+            return Named(self.upstream, self._verify) if is_server else value
+
+        return tuple(map(as_it_crosses, arguments)), {name: as_it_crosses(value) for name, value in options.items()}
 
     @property
     def upstream(self) -> str:
@@ -174,6 +179,8 @@ def _may_be_in_this_loop(upstream: Upstream) -> bool:
 
 def _trusted(upstream: str | HasUrl) -> Verify:
     """The authority of a server of this package that speaks TLS; otherwise those of the system."""
+    if isinstance(upstream, Named):
+        return upstream.verify
     if isinstance(upstream, FakeServer) and upstream.url.startswith("https"):
         return upstream.ca_path
     return True

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from fake_servers.errors import ScenarioError
 
-__all__ = ["HasUrl", "Upstream", "Verify", "tls_context"]
+__all__ = ["HasUrl", "Named", "Upstream", "Verify", "tls_context"]
 
 Verify = bool | str | os.PathLike[str]
 
@@ -34,6 +34,14 @@ class HasUrl(Protocol):
     def url(self) -> str:
         """Where it is reached."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A server, as a proxy in another process is told of it: where it is reached, and how its certificate is judged."""
+
+    url: str
+    verify: Verify
 
 
 @dataclass(frozen=True, slots=True)

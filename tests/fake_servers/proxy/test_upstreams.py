@@ -1,6 +1,7 @@
 """Which upstreams there can be, how they are connected to, and where the proxy itself may run."""
 
 import asyncio
+import pickle
 import ssl
 
 import httpx
@@ -192,6 +193,22 @@ def test_proxy_that_runs_elsewhere_is_made_there_before_the_same_upstream(real, 
     proxy = ChaosProxy(upstream=real, host="process") if named else ChaosProxy(real, host="process", keep_host=True)
     kind, arguments, options = proxy._crossing.made
     assert kind(*arguments, **options).upstream == real.url
+
+
+class Mine(ChaosProxy):
+    """A proxy of the user's own."""
+
+    def __init__(self, behind):
+        super().__init__(behind, host="process")
+
+
+def test_proxy_of_the_user_s_own_is_made_elsewhere_as_it_was_made_here():
+    with FakeServer(tls=True) as real:
+        for given in (real, real.url):
+            proxy = Mine(given)
+            kind, arguments, options = pickle.loads(pickle.dumps(proxy._crossing.made))
+            again = kind(*arguments, **options)
+            assert (again.upstream, again._verify) == (real.url, real.ca_path if given is real else True)
 
 
 def test_proxy_in_processes_of_its_own(real):
