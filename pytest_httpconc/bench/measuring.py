@@ -84,12 +84,12 @@ class Measuring:
         waited_for = (ratio for name, ratio in measured.ratios.items() if name in _SETTLING)
         return self._virtual or all(ratio.error <= _NARROW for ratio in waited_for)
 
-    def _is_enough(self, rounds: Rounds) -> bool:
+    def _is_enough(self, rounds: Rounds, is_late: bool) -> bool:
         measured = self.measured(rounds)
         judgements = self.judged(measured)
         if any(j.verdict is Verdict.WORSE and j.figure not in UNCERTAIN for j in judgements):
             return True  # counts don't change their mind
-        if len(rounds[0]) < self._depth.usual and not measured.settled:
-            return False
-        # A ratio that is worse is believed after all the rounds that there may be.
-        return overall(judgements) not in {Verdict.UNSURE, Verdict.WORSE}
+        if overall(judgements) is Verdict.WORSE:
+            return False  # a ratio that is worse is believed after all the rounds that there may be
+        is_clear = overall(judgements) is not Verdict.UNSURE
+        return is_late or (is_clear and (len(rounds[0]) >= self._depth.usual or measured.settled))

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from pytest_httpconc.bench.figures import Round
 from pytest_httpconc.bench.sides import LoopSide, RunsRounds
 
 __all__ = ["Progress", "Rounds", "Rules", "TakesTurns", "Turns", "run_in_turns", "run_in_turns_in_loop"]
 
+_LONGEST_WAIT: Final = 4  # budgets that a verdict may wait for its rounds
 #: What was measured so far: the rounds of each side, in the order of the sides.
 Rounds: TypeAlias = "list[list[Round]]"
 #: Is told how many rounds are done, and how many there may be.
@@ -26,7 +27,8 @@ class Rules:
     Args:
         least: that are measured in any case, 1 or more.
         most: that are measured at the most.
-        budget: seconds after which no more are begun, once there are ``least``.
+        budget: seconds after which no more are begun, once there are ``least`` and no verdict waits for more; four
+            times as long where one does.
     """
 
     least: int = 1
@@ -50,7 +52,7 @@ class Turns:
     Args:
         sides: how many there are.
         rules: how many rounds there may be.
-        is_enough: asked after every round of all sides, from ``rules.least`` on.
+        is_enough: asked after every round of all sides, from ``rules.least`` on, and whether the budget is spent.
         progress: told how far it is.
         clock: seconds.
     """
@@ -60,7 +62,7 @@ class Turns:
         sides: int,
         rules: Rules,
         *,
-        is_enough: Callable[[Rounds], bool],
+        is_enough: Callable[[Rounds, bool], bool],
         progress: Progress = lambda done, most: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,8 +76,10 @@ class Turns:
         begun_at = self._clock()
         sides = range(len(self.rounds))
         for done in range(self._rules.most):
-            is_late = self._clock() - begun_at > self._rules.budget
-            if done >= self._rules.least and (is_late or self._is_enough(self.rounds)):
+            passed = self._clock() - begun_at
+            is_late = passed > self._rules.budget
+            is_over = passed > _LONGEST_WAIT * self._rules.budget
+            if done >= self._rules.least and (is_over or self._is_enough(self.rounds, is_late)):
                 return
             self._progress(done, self._rules.most)
             yield from sides if done % 2 == 0 else reversed(sides)

@@ -38,7 +38,7 @@ class AwaitedSide(Recorded):
 
 
 def turns(sides, most, **given):
-    return Turns(sides, Rules(most=most, **given), is_enough=lambda rounds: False)
+    return Turns(sides, Rules(most=most, **given), is_enough=lambda rounds, is_late: False)
 
 
 EXPECTED = ["prepare a", "prepare b", "a", "b", "b", "a", "a", "b", "close b", "close a"]
@@ -67,7 +67,7 @@ def test_what_was_prepared_is_closed_when_another_side_fails():
 def test_no_more_rounds_than_are_enough_and_no_fewer_than_the_least():
     asked = []
 
-    def is_enough(rounds):
+    def is_enough(rounds, is_late):
         asked.append(len(rounds[0]))
         return len(rounds[0]) == 5
 
@@ -78,19 +78,24 @@ def test_no_more_rounds_than_are_enough_and_no_fewer_than_the_least():
     assert asked == [3, 4, 5]
 
 
-def test_budget_ends_it_once_there_are_the_least():
+@pytest.mark.parametrize(("waits", "rounds"), [(False, 3), (True, 6)])
+def test_budget_ends_it_once_there_are_the_least_and_four_of_them_what_waits_for_more(waits, rounds):
     now = 0.0
-    one = Turns(1, Rules(least=3, most=9, budget=2.5), is_enough=lambda rounds: False, clock=lambda: now)
+    rules = Rules(least=3, most=9, budget=2.5)
+    one = Turns(1, rules, is_enough=lambda rounds, is_late: is_late and not waits, clock=lambda: now)
     for side in one:
         one.rounds[side].append("round")
         now += 2.0
-    assert len(one.rounds[0]) == 3
+    assert len(one.rounds[0]) == rounds
 
 
 def test_progress_is_told():
     told = []
     one = Turns(
-        2, Rules(most=2, least=2), is_enough=lambda rounds: False, progress=lambda *progress: told.append(progress)
+        2,
+        Rules(most=2, least=2),
+        is_enough=lambda rounds, is_late: False,
+        progress=lambda *progress: told.append(progress),
     )
     for side in one:
         one.rounds[side].append("round")
