@@ -185,7 +185,7 @@ def test_address_with_colons_stands_in_brackets(server):
 
 
 def test_name_of_the_machine_may_have_capitals(dashboard, monkeypatch):
-    monkeypatch.setattr("pytest_httpconc.dashboard.app.socket.gethostname", lambda: "MyHost")
+    monkeypatch.setattr("fake_servers.authorities.socket.gethostname", lambda: "MyHost")
     for host, status in {"MyHost:1": 200, "myhost": 200, "yourhost": 403}.items():
         assert requests.get(dashboard.url, headers={"Host": host}).status_code == status
 

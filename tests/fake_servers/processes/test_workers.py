@@ -78,8 +78,8 @@ def test_every_process_is_told(server, clients):
         client.sendall(b"GET /pid HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(4096).startswith(b"HTTP/1.1 503")
     assert server.unmatched == []
-    server.inject(faults.Status(500), on="GET /never")
-    assert len(server.unmatched) == 1
+    with server.injected(faults.Status(500), on="GET /never"):
+        assert len(server.unmatched) == 1
 
 
 def test_tapped_bytes_are_found_by_the_number_of_their_connection(server, clients):
