@@ -74,7 +74,8 @@ def test_connections_of_a_port_and_of_this_process_are_found():
             for target in (Target("port", server.port), Target("pid", os.getpid()))
         )
     assert by_port.held == 1
-    assert {holder.name for holder in by_port.holders} == {f"python{ME}"}
+    # The kernel may still keep connections of whoever had the port before.
+    assert {holder.name for holder in by_port.holders if holder.held} == {f"python{ME}"}
     assert sum(holder.held for holder in by_process.holders if holder.port == server.port) == 2
 
 
