@@ -9,7 +9,6 @@ import pytest
 from fake_servers import FakeDockerServer, FakeEvalServer
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the modules that the scripts here share
-from waits import PAUSE
 
 # looptime's plugin asks for the event loop in every test; where none was ever set, asyncio would make one each time.
 asyncio.set_event_loop(None)
@@ -18,7 +17,6 @@ asyncio.set_event_loop(None)
 @pytest.fixture
 def docker():
     with FakeDockerServer(host="process") as server:
-        server.delay(PAUSE)
         yield server
 
 

@@ -1,8 +1,8 @@
-"""The gate against itself: `python benchmarks/gate.py [--runs N] [--times N]`.
+"""The gate against itself: `python benchmarks/gate.py [--runs N] [--times N] [--baseline-loaded N]`.
 
 Runs `pytest --benchmark` on a small project again and again: unchanged, half of the time beside a process that loads
-one core, where no alarm is allowed; and with one regression each, which it is to find. Prints Markdown, as it stands in
-docs/performance.md.
+one core, where no alarm is allowed; and with one regression each, which it is to find. The baseline is recorded on the
+machine as it is, or beside processes that load its cores. Prints Markdown, as it stands in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 import time
 import timeit
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,14 +78,15 @@ def run_gate(folder: Path, *arguments: str, regression: str = "", extra: int = 0
 
 
 @contextmanager
-def loaded_core() -> Iterator[None]:
-    """A process that does nothing but use one core."""
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+def loaded_cores(count: int) -> Iterator[None]:
+    """So many processes, each of which does nothing but use one core."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield
     finally:
-        process.kill()
-        process.wait()
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def fifth_of(seconds: float) -> int:
@@ -102,7 +103,7 @@ def print_false_alarms(folder: Path, baseline: Run, runs: int) -> bool:
     done: dict[str, list[Run]] = {"machine as it is": [], "one core loaded": []}
     for number in range(runs):
         kind = list(done)[number % 2]
-        with loaded_core() if number % 2 else nullcontext():
+        with loaded_cores(number % 2):
             done[kind].append(run_gate(folder))
     for kind, results in done.items():
         alarmed = [run for run in results if run.status]
@@ -137,14 +138,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=40, help="of the unchanged project (default: 40)")
     parser.add_argument("--times", type=int, default=10, help="that each regression is run (default: 10)")
+    parser.add_argument(
+        "--baseline-loaded", type=int, default=0, help="cores, while the baseline is recorded (default: 0)"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "test_clients.py").write_text(PROJECT.read_text())
         (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
         load = ", ".join(f"{part:.1f}" for part in psutil.getloadavg())
-        print(f"{psutil.cpu_count()} cores, load before the run {load}\n")
-        baseline = run_gate(folder, "--httpconc-update-baseline")
+        print(f"{psutil.cpu_count()} cores, {options.baseline_loaded} loaded for the baseline, load before it {load}\n")
+        with loaded_cores(options.baseline_loaded):
+            baseline = run_gate(folder, "--httpconc-update-baseline")
         silent = print_false_alarms(folder, baseline, options.runs)
         print()
         found = print_misses(folder, baseline, options.times)

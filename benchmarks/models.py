@@ -1,7 +1,10 @@
-"""Models that say the same to each agent, without a request."""
+"""What agents have in common: models that say the same to each, without a request, and how long they wait."""
 
 from pytest_httpconc.clients.answers import RateLimitError
 from pytest_httpconc.clients.conversation import SUBMIT
+
+#: Seconds: about what agents wait at a time, for each other and for their servers.
+PAUSE = 0.005
 
 
 def _bash(command):

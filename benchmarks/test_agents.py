@@ -1,7 +1,7 @@
 """10 and 50 agents with evaluations of 30 s, in real time that is compressed: by threads, and by gather."""
 
 import pytest
-from models import Worker, instances
+from models import PAUSE, Worker, instances
 
 from fake_servers import FakeEvalServer
 from pytest_httpconc.clients.agent import run_agents
@@ -28,6 +28,6 @@ def test_agents(httpconc_benchmark, docker, agents, how):
         assert {result["exit_status"] for result in results} == {"Submitted"}
 
     with FakeEvalServer(host="process", duration=EVALUATION, time_scale=TIME_SCALES[agents]) as evals:
-        result = httpconc_benchmark.run(run, calls=1, concurrency=1, latency=0.0, server=evals)
+        result = httpconc_benchmark.run(run, calls=1, concurrency=1, latency=PAUSE, server=evals)
     assert result.candidate.requests == agents
     assert result.candidate.speedup > agents / 3  # one after the other: 1

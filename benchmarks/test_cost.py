@@ -7,7 +7,6 @@ import aiohttp
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
-from waits import PAUSE
 
 from fake_servers import FakeEvalServer, FakeLLMServer
 from pytest_httpconc import Side
@@ -20,8 +19,8 @@ pytestmark = pytest.mark.benchmark
 MOST = 1.05
 MATTERS = 1.12
 MESSAGES = [{"role": "user", "content": "hello"}]
-CALLS = {"calls": 20, "concurrency": 1, "latency": PAUSE}
-BESIDE = {"calls": 20, "concurrency": 5, "latency": PAUSE}
+CALLS = {"calls": 20, "concurrency": 1, "latency": 0.0}
+BESIDE = {"calls": 20, "concurrency": 5, "latency": 0.0}
 
 
 def bare_session():
@@ -77,7 +76,6 @@ def test_evaluations(httpconc_benchmark):
         assert speedup > 0
 
     with FakeEvalServer(host="process") as server:
-        server.delay(PAUSE)
         check(httpconc_benchmark.compare(Side(ours, evaluation_run), Side(bare, bare_aiohttp), **BESIDE, server=server))
 
 
@@ -92,7 +90,6 @@ def test_completions_by_requests(httpconc_benchmark):
         assert model.query(MESSAGES).content
 
     with FakeLLMServer(host="process") as server:
-        server.delay(PAUSE)
         make = partial(OpenRouterModel, "openai/gpt-4o", api_key="any", base_url=f"{server.url}/api/v1")
         bare_with_key = partial(with_key, bare_session)
         check(httpconc_benchmark.compare(Side(ours, make), Side(bare, bare_with_key), **CALLS, server=server))
@@ -115,6 +112,5 @@ def test_completions_by_aiohttp(httpconc_benchmark):
         assert (await client.complete("gpt-4o", MESSAGES)).content
 
     with FakeLLMServer(host="process") as server:
-        server.delay(PAUSE)
         make = partial(ChatClient, f"{server.url}/v1")
         check(httpconc_benchmark.compare(Side(ours, make), Side(bare, bare_aiohttp), **BESIDE, server=server))

@@ -5,8 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
-from models import Refused, Worker, instances
-from waits import PAUSE
+from models import PAUSE, Refused, Worker, instances
 
 from fake_servers import FakeDockerServer, FakeEvalServer
 from fake_servers.faults import Disconnect
@@ -26,7 +25,7 @@ from pytest_httpconc.clients.legacy.evals import blocking_evaluate, sessionless_
 pytestmark = [pytest.mark.benchmark, pytest.mark.httpconc(leaks="allow")]
 
 COMMANDS = 10
-CALLS = {"calls": COMMANDS, "concurrency": 1, "latency": PAUSE}
+CALLS = {"calls": COMMANDS, "concurrency": 1, "latency": 0.0}
 AGENTS = 5
 SUBMISSION = {
     "exit_status": "Submitted",
@@ -91,7 +90,7 @@ def test_closed_sessions_beside_kept_ones(httpconc_benchmark, docker):
             partial(live, LeakyEnvironment, docker),
             calls=3,
             concurrency=1,
-            latency=PAUSE,
+            latency=0.0,
             server=docker,
         )
         assert docker.ledger.open_connections == len(LeakyEnvironment.registry) > 0

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 #: The version of the file's format.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 class BaselineError(Exception):
@@ -88,10 +88,10 @@ class Entry:
     virtual_seconds: float | None = None
 
     @classmethod
-    def of(cls, measured: Measurement, judged_ratios: tuple[str, ...]) -> Entry:
-        """What is to be kept of a measurement: counts, virtual seconds, and the ratios that are judged."""
+    def of(cls, measured: Measurement, kept_ratios: tuple[str, ...]) -> Entry:
+        """What is to be kept of a measurement: counts, virtual seconds, and the ratios of these names."""
         side = measured.candidate
-        ratios = {n: r for n, r in measured.ratios.items() if n in judged_ratios and math.isfinite(r.error)}
+        ratios = {n: r for n, r in measured.ratios.items() if n in kept_ratios and math.isfinite(r.error)}
         return cls(
             calls=side.calls,
             concurrency=side.concurrency,

@@ -47,7 +47,8 @@ class Round(Seen):
     Args:
         seconds: from the first call's begin to the last one's end, on the loop's clock for calls in a loop.
         durations: of each call, in seconds.
-        cpu: seconds of CPU of the client's process, less what serving took in the same process.
+        cpu: seconds of CPU of the client's process, less what serving took in the same process; of the calls answered
+            at once where they were made once more for it.
         memory: the most bytes that the client's process held in memory.
     """
 
@@ -68,7 +69,7 @@ class Figures:
         counts: by name, with the range seen; see `Round`.
         seconds: of a round.
         p50: of the calls' durations, in seconds; so are ``p90``, ``p99`` and ``longest``.
-        cpu: seconds of CPU for a call, where little else disturbed it: of a round at the lower fifth.
+        cpu: seconds of CPU for a call, where little else disturbed it: of a round at the lower fifth; see `Work`.
         peak_memory: the most bytes that the process held in any round; the other side's leftovers are among them.
         speedup: the sum of service times divided by the makespan.
         virtual_seconds: of a round on a virtual clock; None on a real one.
@@ -201,19 +202,25 @@ class Measurement:
 
     Args:
         candidate: its figures.
-        relative_cpu: its CPU for a call divided by that of the same call by the standard library alone, measured in
-            turns; None where no reference was run.
+        relative_cpu: its CPU for a call divided by that of the reference, a call by the standard library and some work,
+            measured in turns; None where no reference was run.
+        waking: the reference's CPU for a call divided by that of its work without the call: how dear it was to wait and
+            be woken, on this machine and beside what else it did.
+        exact_cpu: whether CPU was measured in passes of its own, and so depends little on the machine's state.
         settled: whether the interval of every ratio became narrow enough.
     """
 
     candidate: Figures
     relative_cpu: Ratio | None = None
+    waking: Ratio | None = None
+    exact_cpu: bool = False
     settled: bool = False
 
     @property
     def ratios(self) -> dict[str, Ratio]:
         """Every ratio by name."""
-        return {} if self.relative_cpu is None else {"relative_cpu": self.relative_cpu}
+        measured = {"relative_cpu": self.relative_cpu, "waking": self.waking}
+        return {name: ratio for name, ratio in measured.items() if ratio is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +267,8 @@ def beside(
     return Comparison(
         candidate=one.candidate,
         relative_cpu=one.relative_cpu,
+        waking=one.waking,
+        exact_cpu=one.exact_cpu,
         baseline=baseline,
         speedup=paired_ratio([r.seconds for r in rounds], [r.seconds for r in candidate_rounds]),
         efficiency=ratio(lambda r: r.service_time / r.makespan if r.makespan else 1.0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from pytest_httpconc.bench.orders import QUICK, VIRTUAL, Depth, Options, Order, 
 from pytest_httpconc.bench.reference import running_reference
 from pytest_httpconc.bench.results import Result
 from pytest_httpconc.bench.runner import Progress, run_in_turns, run_in_turns_in_loop
-from pytest_httpconc.bench.sides import AsyncSide, BlockingSide, LoopSide, RunsRounds, Side, call_of, side_of
+from pytest_httpconc.bench.sides import AsyncSide, LoopSide, RunsRounds, Side, call_of, side_of
 from pytest_httpconc.bench.tables import describe
 from pytest_httpconc.bench.target import make_server
 from pytest_httpconc.bench.verdicts import Regression, Verdict, overall
@@ -122,13 +122,20 @@ class HttpconcBenchmark:
         if asyncio._get_running_loop() is not None:
             raise ScenarioError("a loop is running here: await compare_in_loop(...) or run_in_loop(...)")
         target = order.target(order.server or self.server)
-        sides = [side_of(one, order.work(self._depth), target) for one in given]
+        work = order.work(self._depth)
+        sides = [side_of(one, work, target) for one in given]
         name = self._name_of(order)
-        measuring = Measuring(name, sides, concurrency=order.concurrency, depth=self._depth, judge=self._judge)
-        with self._reference(order, is_async=isinstance(sides[0], AsyncSide)) as reference:
-            everyone: list[RunsRounds] = [*sides, *([] if reference is None else [reference])]
-            turns = measuring.turns(progress=self._progress, reference=reference is not None)
-            rounds = run_in_turns(everyone, turns)
+        measuring = Measuring(
+            name,
+            sides,
+            concurrency=order.concurrency,
+            depth=self._depth,
+            judge=self._judge,
+            exact_cpu=work.cpu_passes > 0,
+        )
+        with self._reference(order, is_async=isinstance(sides[0], AsyncSide)) as references:
+            turns = measuring.turns(progress=self._progress, references=len(references))
+            rounds = run_in_turns([*sides, *references], turns)
         return self._conclude(name, measuring, rounds)
 
     async def _measure_in_loop(self, given: list[Side | Callable[..., Any]], order: Order) -> Measurement:
@@ -145,11 +152,12 @@ class HttpconcBenchmark:
             rounds = await run_in_turns_in_loop(sides, measuring.turns(progress=self._progress))
         return self._conclude(name, measuring, rounds)
 
-    def _reference(self, order: Order, *, is_async: bool) -> AbstractContextManager[AsyncSide | BlockingSide | None]:
+    def _reference(self, order: Order, *, is_async: bool) -> AbstractContextManager[Sequence[RunsRounds]]:
         if not self._depth.reference:
-            return nullcontext()
+            return nullcontext(())
         work = replace(order.work(self._depth), census=False)
-        return running_reference(work, latency.of(order.latency), is_async=is_async)
+        waits = 0.0 if work.cpu_passes else order.latency
+        return running_reference(work, latency.of(waits), is_async=is_async)
 
     def _depth_in_loop(self, *, virtual: bool) -> Depth:
         if virtual and self._depth is not QUICK:

@@ -28,7 +28,7 @@ class HasPeak(Protocol):
 
 
 class Measuring:
-    """The candidate's rounds, the other side's if there is one, and those of the reference if there is one.
+    """The candidate's rounds, the other side's if there is one, and those of the reference and of its work alone.
 
     Args:
         name: of the benchmark.
@@ -37,6 +37,7 @@ class Measuring:
         depth: how thoroughly.
         judge: compares with a baseline; None where nothing is judged.
         virtual: whether the clock is.
+        exact_cpu: whether CPU is measured in passes of its own.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Measuring:
         depth: Depth,
         judge: Judge | None = None,
         virtual: bool = False,
+        exact_cpu: bool = False,
     ) -> None:
         self._name = name
         self._sides = sides
@@ -55,18 +57,22 @@ class Measuring:
         self._depth = depth
         self._judge = judge
         self._virtual = virtual
+        self._exact_cpu = exact_cpu
 
-    def turns(self, *, progress: Progress, reference: bool = False) -> Turns:
-        """Whose round is next, the reference's last if there is one."""
-        sides = len(self._sides) + reference
+    def turns(self, *, progress: Progress, references: int = 0) -> Turns:
+        """Whose round is next; the last ones are the reference's and its work's, where there are ``references``."""
+        sides = len(self._sides) + references
         return Turns(sides, self._depth.rules, is_enough=self._is_enough, progress=progress)
 
     def measured(self, rounds: Rounds) -> Measurement:
         """What the rounds so far amount to: a `Comparison` where there are two sides."""
         sides = [self._figures(number, rounds) for number in range(len(self._sides))]
-        has_reference = len(rounds) > len(sides)
-        relative = cpu_ratio(rounds[0], rounds[-1]) if has_reference else None
-        measured = Measurement(candidate=sides[0], relative_cpu=relative)
+        measured = Measurement(candidate=sides[0], exact_cpu=self._exact_cpu)
+        if len(rounds) > len(sides):
+            reference, work = rounds[len(sides) :]
+            # Its work counts twice, as being woken is a smaller part of most clients' CPU than of the reference's.
+            unit = [replace(one, cpu=one.cpu + other.cpu) for one, other in zip(reference, work, strict=True)]
+            measured = replace(measured, relative_cpu=cpu_ratio(rounds[0], unit), waking=cpu_ratio(reference, work))
         if len(sides) == 2:
             measured = beside(measured, sides[1], candidate_rounds=rounds[0], rounds=rounds[1])
         return replace(measured, settled=self._is_settled(measured))

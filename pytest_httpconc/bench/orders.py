@@ -17,6 +17,7 @@ from pytest_httpconc.bench.target import GivenTarget, OwnTarget
 __all__ = ["QUICK", "RECORDING", "THOROUGH", "VIRTUAL", "Depth", "Options", "Order", "calling_place"]
 
 _PACKAGE: Final = __name__.rpartition(".")[0]
+_AT_ONCE: Final = latencies.of(0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Depth:
         warms_up: whether a full round comes first; else it is one call.
         census: whether a rendezvous proves the peak in flight.
         reference: whether the reference's rounds take their turns.
+        cpu_passes: how often a round's CPU is measured, where answers may come at once; see `Work`.
     """
 
     rules: Rules
@@ -36,14 +38,15 @@ class Depth:
     warms_up: bool = True
     census: bool = True
     reference: bool = True
+    cpu_passes: int = 0
 
 
 #: A benchmark that runs as a plain test.
 QUICK: Final = Depth(rules=Rules(), usual=1, warms_up=False, census=False, reference=False)
 #: A benchmark that is judged.
-THOROUGH: Final = Depth(rules=Rules(least=15, most=120, budget=30.0), usual=20)
+THOROUGH: Final = Depth(rules=Rules(least=15, most=120, budget=30.0), usual=20, cpu_passes=3)
 #: A benchmark whose figures become the baseline.
-RECORDING: Final = Depth(rules=Rules(least=60, most=120, budget=30.0), usual=120)
+RECORDING: Final = Depth(rules=Rules(least=60, most=120, budget=30.0), usual=120, cpu_passes=3)
 #: A benchmark on a virtual clock: rounds are alike, and a second one shows it.
 VIRTUAL: Final = Depth(rules=Rules(least=2, most=2), usual=2, census=False, reference=False)
 
@@ -53,7 +56,8 @@ class Options(TypedDict, total=False):
 
     calls: in a round, 1 or more (50).
     concurrency: how many of them may go on together, 1 or more (10).
-    latency: of the harness's server, in seconds or as a distribution (0.02).
+    latency: of the harness's server, in seconds or as a distribution (0.02); of a server of one's own, what the
+        reference waits, and 0.0 says that it answers at once.
     scenario: what goes wrong there, anew in each round.
     server: one of your own whose ledger is read; it stays as it is.
     name: by which the benchmark is told apart from others of its test.
@@ -108,7 +112,18 @@ class Order:
     def work(self, depth: Depth) -> Work:
         """What one round of a side is."""
         warm_up = self.calls if depth.warms_up else 1
-        return Work(calls=self.calls, concurrency=self.concurrency, warm_up=warm_up, census=depth.census)
+        return Work(
+            calls=self.calls,
+            concurrency=self.concurrency,
+            warm_up=warm_up,
+            census=depth.census,
+            cpu_passes=depth.cpu_passes if self.allows_passes else 0,
+        )
+
+    @property
+    def allows_passes(self) -> bool:
+        """Whether the calls can be answered at once without doing something else: CPU is exact then."""
+        return self.scenario is None and (self.server is None or self.latency == _AT_ONCE)
 
     def target(self, server: FakeServer) -> GivenTarget:
         """What the calls go to.

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_httpconc.bench.baseline import Entry
 from pytest_httpconc.bench.figures import Comparison, Measurement
-from pytest_httpconc.bench.verdicts import JUDGED_RATIOS, Judgement, Verdict, overall
+from pytest_httpconc.bench.verdicts import KEPT_RATIOS, Judgement, Verdict, overall
 
 __all__ = ["Result"]
 
@@ -52,7 +52,7 @@ class Result:
             baseline=measured.baseline.as_dict() if isinstance(measured, Comparison) else None,
             ratios={n: (ratio.low, float(ratio), ratio.high) for n, ratio in measured.ratios.items()},
             settled=measured.settled,
-            entry=Entry.of(measured, JUDGED_RATIOS).as_json(),
+            entry=Entry.of(measured, KEPT_RATIOS).as_json(),
             judgements=judgements,
         )
 

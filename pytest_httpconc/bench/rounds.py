@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
+from itertools import repeat
 from typing import Any, Final
 
 from fake_servers.errors import ScenarioError
@@ -71,15 +72,23 @@ class BlockingCalls:
 
     def run(self, count: int, url: str) -> list[float]:
         """Make so many calls; return the duration of each in seconds. What a call raises is raised."""
+        if self._threads is None:
+            return self._timed(count, url)
+        return [duration for (duration,) in self._threads.map(self._timed, repeat(1, count), repeat(url))]
 
-        def timed(_: int) -> float:
+    def run_in_a_row(self, count: int, url: str) -> list[float]:
+        """As `run`, one call after the other, all by the same thread."""
+        if self._threads is None:
+            return self._timed(count, url)
+        return self._threads.submit(self._timed, count, url).result()
+
+    def _timed(self, count: int, url: str) -> list[float]:
+        durations = []
+        for _ in range(count):
             begun_at = time.perf_counter()
             refuse_awaitable(self._call.start(self._client, url))
-            return time.perf_counter() - begun_at
-
-        if self._threads is None:
-            return [timed(number) for number in range(count)]
-        return list(self._threads.map(timed, range(count)))
+            durations.append(time.perf_counter() - begun_at)
+        return durations
 
     def close(self) -> None:
         """Leave the client, and end the threads."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from pytest_httpconc.bench.figures import Round
@@ -54,12 +55,17 @@ class Work:
         concurrency: how many may go on together, 1 or more.
         warm_up: how many calls come first and are not measured.
         census: whether a rendezvous proves the peak in flight before.
+        cpu_passes: how often a round's calls are made once more for their CPU alone: answered at once, and one after
+            the other where they block. A process that waits finds its caches cold when it is woken, the more so the
+            more others do meanwhile, and threads that take turns lose them to each other; so what a call costs would
+            depend on the machine's state. 0 where CPU is that of the round itself.
     """
 
     calls: int
     concurrency: int
     warm_up: int = 1
     census: bool = False
+    cpu_passes: int = 0
 
 
 class _Censuses:
@@ -122,7 +128,15 @@ class BlockingSide(_LocalSide):
     def run_round(self) -> Round:
         self._target.begin_round()
         meter = Meter(self._target.tally())
-        return meter.read(self._calls.run(self._work.calls, self._target.url))
+        measured = meter.read(self._calls.run(self._work.calls, self._target.url))
+        passes = [self._run_pass() for _ in range(self._work.cpu_passes)]
+        return replace(measured, cpu=min(passes, default=measured.cpu))
+
+    def _run_pass(self) -> float:
+        self._target.begin_round(at_once=True)
+        begun_at = time.process_time()
+        self._calls.run_in_a_row(self._work.calls, self._target.url)
+        return time.process_time() - begun_at
 
     def close(self) -> None:
         self._calls.close()
@@ -154,7 +168,15 @@ class LoopSide(_LocalSide):
         """As `RunsRounds` has it."""
         self._target.begin_round()
         meter = Meter(self._target.tally(), asyncio.get_running_loop().time)
-        return meter.read(await self._calls.run(self._work.calls, self._target.url))
+        measured = meter.read(await self._calls.run(self._work.calls, self._target.url))
+        passes = [await self._run_pass() for _ in range(self._work.cpu_passes)]
+        return replace(measured, cpu=min(passes, default=measured.cpu))
+
+    async def _run_pass(self) -> float:
+        self._target.begin_round(at_once=True)
+        begun_at = time.process_time()
+        await self._calls.run(self._work.calls, self._target.url)
+        return time.process_time() - begun_at
 
     async def close(self) -> None:
         """As `RunsRounds` has it."""

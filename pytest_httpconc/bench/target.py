@@ -45,8 +45,8 @@ class Target(Protocol):
     def url(self) -> str:
         """Where it is."""
 
-    def begin_round(self) -> None:
-        """Have the next calls meet what every round meets."""
+    def begin_round(self, *, at_once: bool = False) -> None:
+        """Have the next calls meet what every round meets; ``at_once``: without its latency."""
 
     def begin_census(self, concurrency: int) -> Census | None:
         """Keep answers back until ``concurrency`` of them wait together; None where that can't be."""
@@ -69,7 +69,7 @@ class GivenTarget:
     def url(self) -> str:
         return self.server.url
 
-    def begin_round(self) -> None:
+    def begin_round(self, *, at_once: bool = False) -> None:
         """Nothing is to be done."""
 
     def begin_census(self, concurrency: int) -> Census | None:
@@ -94,9 +94,10 @@ class OwnTarget(GivenTarget):
         self._latency = latency
         self._scenario = scenario
 
-    def begin_round(self) -> None:
+    def begin_round(self, *, at_once: bool = False) -> None:
         self.server.reset()
-        self.server.delay(self._latency)
+        if not at_once:
+            self.server.delay(self._latency)
         self._inject()
 
     def begin_census(self, concurrency: int) -> Census | None:

@@ -12,7 +12,7 @@ from pytest_httpconc.bench.figures import Comparison, Figures, Measurement
 from pytest_httpconc.bench.stats import Count, Ratio
 
 __all__ = [
-    "JUDGED_RATIOS",
+    "KEPT_RATIOS",
     "UNCERTAIN",
     "Judgement",
     "Regression",
@@ -25,8 +25,13 @@ __all__ = [
 
 #: What a ratio must be worse by to matter, as a factor: CPU is the client's alone; time is the machine's as well.
 _MARGINS: Final = {"relative_cpu": 1.12, "speedup": 2.0}
-#: The ratios that are judged.
-JUDGED_RATIOS: Final = tuple(_MARGINS)
+#: The ratios that a baseline keeps: those that are judged, and what tells the state of the machine.
+KEPT_RATIOS: Final = (*_MARGINS, "waking")
+#: What waking may differ by in the same state of a machine, as a factor.
+_SAME_WAKING: Final = 1.1
+#: The same for CPU that was not measured in passes: threads and cold caches make it another from one state of a machine
+#: to the next, by up to a third.
+_MARGIN_OF_ROUNDS: Final = 1.5
 #: The same for two revisions whose rounds took turns: their noise is one, so that less time matters.
 _MARGINS_BESIDE: Final = {"cpu": 1.12, "seconds": 1.25}
 #: The part of a margin from which more rounds are spent on whether a change matters.
@@ -169,7 +174,36 @@ def _judge_ratios(measured: Measurement, stored: Entry) -> Iterator[Judgement]:
         else:
             worse_now, worse_then = Interval(now.low, now, now.high), then
             sentence = _cpu_sentence(now, then)
-        yield Judgement(name, judge_ratio(worse_now, worse_then, margin), sentence)
+            if not measured.exact_cpu:
+                margin = _MARGIN_OF_ROUNDS
+        verdict = judge_ratio(worse_now, worse_then, margin)
+        if name == "relative_cpu" and verdict is Verdict.WORSE:
+            excuse = _excuse(measured, stored)
+            if judge_ratio(worse_now, worse_then, margin * excuse) is not Verdict.WORSE:
+                verdict, sentence = Verdict.UNSURE, f"{sentence}; {_waking_sentence(measured, stored)}"
+        yield Judgement(name, verdict, sentence)
+
+
+def _excuse(measured: Measurement, stored: Entry) -> float:
+    """What a machine in another state than the baseline's may change relative CPU by, as a factor.
+
+    Waking is part of the reference's CPU and of the candidate's. Were it no part of the candidate's, the ratio of the
+    two would change as waking does; were it all of it, by as much again for each time that the reference is dearer.
+    """
+    now, then = measured.ratios.get("waking"), stored.ratios.get("waking")
+    relative = stored.ratios["relative_cpu"].value
+    if now is None or then is None:
+        return 1.0
+    differs = max(now / then.value, then.value / now) / _SAME_WAKING
+    return 1 + max(0.0, differs - 1) * max(1.0, 1 / relative)
+
+
+def _waking_sentence(measured: Measurement, stored: Entry) -> str:
+    now, then = measured.ratios["waking"], stored.ratios["waking"]
+    return (
+        f"but the machine is in another state: waiting and being woken make a call {now:.2f} times as dear as "
+        f"its work, baseline {then.value:.2f}"
+    )
 
 
 def judge_ratio(now: Interval, then: Interval, margin: float) -> Verdict:
@@ -195,5 +229,5 @@ def _cpu_sentence(now: Ratio, then: Interval) -> str:
     change = (now / then.value - 1) * 100
     return (
         f"a call now takes {abs(change):.0f} % {'more' if change >= 0 else 'less'} of the client's CPU than in the "
-        f"baseline: {now} times the standard library's, baseline {then.value:.2f}"
+        f"baseline: {now} times the reference's, baseline {then.value:.2f}"
     )

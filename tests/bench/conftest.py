@@ -20,8 +20,8 @@ def a_round():
 def measured(a_round):
     """Make the measurement of a candidate whose rounds were alike but for what is given."""
 
-    def make(*, relative_cpu=None, peak=2, virtual=False, **given):
+    def make(*, relative_cpu=None, waking=None, exact_cpu=True, peak=2, virtual=False, **given):
         side = Figures.of([a_round(**given)] * 3, concurrency=2, peak=peak, virtual=virtual)
-        return Measurement(candidate=side, relative_cpu=relative_cpu)
+        return Measurement(candidate=side, relative_cpu=relative_cpu, waking=waking, exact_cpu=exact_cpu)
 
     return make

@@ -36,7 +36,7 @@ TEXT = """\
       "counts": {}
     }
   },
-  "format": 1
+  "format": 2
 }
 """
 
@@ -71,9 +71,9 @@ def test_missing_file_says_how_to_make_one(path):
         "{",
         "[]",
         "null",
-        '{"format": 1}',
-        '{"format": 1, "benchmarks": []}',
-        '{"format": 1, "benchmarks": {"a": {}}}',
+        '{"format": 2}',
+        '{"format": 2, "benchmarks": []}',
+        '{"format": 2, "benchmarks": {"a": {}}}',
         TEXT.replace("60,", '"60",'),
         TEXT.replace("[18, 20]", "[20, 18]"),
         TEXT.replace("[18, 20]", "[18]"),
@@ -98,9 +98,9 @@ def test_file_that_is_no_text_is_corrupt(path):
         load(path)
 
 
-@pytest.mark.parametrize("version", ["0", "2", '"1"'])
+@pytest.mark.parametrize("version", ["0", "1", "3", '"2"'])
 def test_file_of_another_version_is_not_read(path, version):
-    path.write_text(TEXT.replace('"format": 1', f'"format": {version}'))
+    path.write_text(TEXT.replace('"format": 2', f'"format": {version}'))
     with pytest.raises(baseline.OtherFormatError, match="format") as caught:
         load(path)
     assert caught.value.exit_status == 12

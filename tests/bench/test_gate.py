@@ -31,7 +31,7 @@ SENTENCE = "5 calls now open 5 connections, baseline 1"
 
 def baseline(**counts):
     entries = {name: {"calls": 5, "concurrency": 1, "counts": found} for name, found in counts.items()}
-    return {"format": 1, "benchmarks": {f"test_gate.py::{name}": entry for name, entry in entries.items()}}
+    return {"format": 2, "benchmarks": {f"test_gate.py::{name}": entry for name, entry in entries.items()}}
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_update_writes_what_ran_and_keeps_the_rest(gate, pytester):
     after = json.loads(pytester.path.joinpath("httpconc-baseline.json").read_text())["benchmarks"]
     assert after["test_gate.py::test_gone"] == before["benchmarks"]["test_gate.py::test_gone"]
     assert after["test_gate.py::test_pooled"]["counts"] == GOOD
-    assert after["test_gate.py::test_pooled"]["ratios"].keys() == {"relative_cpu"}
+    assert after["test_gate.py::test_pooled"]["ratios"].keys() == {"relative_cpu", "waking"}
     assert after.keys() == {"test_gate.py::test_gone", "test_gate.py::test_pooled"}
 
 
@@ -212,7 +212,7 @@ def test_benchmark_that_measures_nothing_does_not_pass(gate):
     def test_forgotten(httpconc_benchmark):
         never_awaited(httpconc_benchmark).close()
     """
-    result = gate({"format": 1, "benchmarks": {}}, source=source)
+    result = gate({"format": 2, "benchmarks": {}}, source=source)
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["test_nothing has httpconc_benchmark, and measured nothing: call its run or *"])
 

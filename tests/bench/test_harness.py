@@ -3,8 +3,9 @@
 import asyncio
 import threading
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from contextvars import ContextVar
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -15,6 +16,7 @@ from fake_servers.faults import Status
 from pytest_httpconc import HttpconcBenchmark, Side
 from pytest_httpconc.bench.orders import Depth
 from pytest_httpconc.bench.runner import Rules
+from pytest_httpconc.bench.target import make_server
 
 PROVING = Depth(rules=Rules(least=3, most=3), usual=3)
 
@@ -91,7 +93,7 @@ def test_pool_beside_a_session_for_each_call(bench):
 def test_async_beside_blocking_in_a_loop(proving):
     result = proving.compare(Side(fetch, aiohttp.ClientSession), fetch_blocking, calls=6, concurrency=3, latency=0.02)
     assert (result.candidate.peak_in_flight, result.baseline.peak_in_flight) == (3, 1)
-    assert result.ratios.keys() == {"relative_cpu", "speedup", "efficiency", "cpu", "p50", "p90", "p99"}
+    assert result.ratios.keys() == {"relative_cpu", "waking", "speedup", "efficiency", "cpu", "p50", "p90", "p99"}
 
 
 def test_one_side_async_and_one_of_threads(bench):
@@ -217,6 +219,21 @@ def test_cpu_of_the_server_is_not_the_clients(bench):
 
         result = bench.run(get_anew, server=server, calls=4, concurrency=1)
     assert 0 < result.candidate.cpu < 0.05
+
+
+@pytest.mark.parametrize(
+    ("given", "passes"),
+    [({}, 2), ({"scenario": Scenario()}, 0), ({"server": "own"}, 0), ({"server": "own", "latency": 0.0}, 2)],
+)
+def test_cpu_is_measured_in_passes_where_answers_may_come_at_once(given, passes):
+    calls = []
+    harness = HttpconcBenchmark("test", depth=replace(PROVING, cpu_passes=2, reference=False))
+    with closing(harness), make_server() as server:
+        options = {**given, "server": server} if "server" in given else {"latency": 0.001, **given}
+        measured = harness.run(lambda url: calls.append(get_anew(url)), calls=4, concurrency=1, **options)
+    warm_up, census, rounds = 4, 0 if "server" in given else 4, 3 * 4
+    assert len(calls) == warm_up + census + rounds * (1 + passes)
+    assert measured.exact_cpu == (passes > 0)
 
 
 def test_latency_may_be_a_distribution(proving):

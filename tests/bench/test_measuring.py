@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_httpconc.bench.measuring import Measuring
-from pytest_httpconc.bench.orders import Depth
+from pytest_httpconc.bench.orders import QUICK, Depth
 from pytest_httpconc.bench.runner import Rules
 from pytest_httpconc.bench.verdicts import Judgement, Verdict
 
@@ -30,6 +30,12 @@ def rounds_until_enough(a_round):
         return len(done)
 
     return count
+
+
+def test_reference_and_its_work_alone_tell_relative_cpu_and_the_state_of_the_machine(a_round):
+    measuring = Measuring("a benchmark", [SimpleNamespace(peak=2)], concurrency=2, depth=QUICK)
+    measured = measuring.measured([[a_round(cpu=cpu)] * 3 for cpu in (0.012, 0.006, 0.004)])
+    assert (measured.relative_cpu, measured.waking) == (pytest.approx(1.2), pytest.approx(1.5))
 
 
 @pytest.mark.parametrize("verdict", [Verdict.UNSURE, Verdict.WORSE])

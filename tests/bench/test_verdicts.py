@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 from pytest_httpconc.bench.baseline import Entry, Interval
 from pytest_httpconc.bench.figures import Figures, Measurement, beside
 from pytest_httpconc.bench.stats import Ratio
-from pytest_httpconc.bench.verdicts import JUDGED_RATIOS, Regression, Verdict, judge, judge_beside, judge_ratio, overall
+from pytest_httpconc.bench.verdicts import KEPT_RATIOS, Regression, Verdict, judge, judge_beside, judge_ratio, overall
 
 COUNTS = {"requests": 10, "executions": 10, "resends": 0, "connections": 2, "opened": 0, "peak_in_flight": 2}
 
@@ -77,6 +77,48 @@ def test_more_cpu_says_how_much(measured):
     assert sentence.startswith("a call now takes 20 % more of the client's CPU than in the baseline")
 
 
+@pytest.mark.parametrize(("relative", "verdict"), [(1.4, Verdict.FINE), (1.6, Verdict.WORSE)])
+def test_cpu_of_rounds_that_wait_matters_from_half_as_much_again(measured, relative, verdict):
+    stored = Entry(calls=10, concurrency=2, ratios={"relative_cpu": Interval(0.99, 1.0, 1.01)})
+    cpu = Ratio(relative, relative, relative)
+    assert overall(judge(measured(relative_cpu=cpu, exact_cpu=True), stored)) is Verdict.WORSE
+    assert overall(judge(measured(relative_cpu=cpu, exact_cpu=False), stored)) is verdict
+
+
+@pytest.mark.parametrize(
+    ("now", "relative", "verdict"),
+    [
+        (2.0, 1.3, Verdict.WORSE),  # as in the baseline
+        (2.2, 1.3, Verdict.WORSE),  # about as there
+        (3.0, 1.3, Verdict.UNSURE),
+        (1.4, 1.3, Verdict.UNSURE),  # a quieter machine is another, too
+        (3.0, 1.9, Verdict.WORSE),  # more than all of it can explain
+        (None, 1.3, Verdict.WORSE),
+    ],
+)
+def test_more_cpu_on_a_machine_in_another_state_is_inconclusive(measured, now, relative, verdict):
+    stored = Entry(
+        calls=10,
+        concurrency=2,
+        ratios={"relative_cpu": Interval(0.99, 1.0, 1.01), "waking": Interval(1.95, 2.0, 2.05)},
+    )
+    waking = None if now is None else Ratio(now, now, now)
+    *_, found = judge(measured(relative_cpu=Ratio(relative, relative, relative), waking=waking), stored)
+    assert found.verdict is verdict
+    assert ("the machine is in another state" in found.sentence) == (verdict is Verdict.UNSURE)
+
+
+def test_state_of_the_machine_excuses_a_call_that_is_cheaper_than_the_reference_for_more(measured):
+    def verdict(relative):
+        ratios = {"relative_cpu": Interval(relative, relative, relative), "waking": Interval(2.0, 2.0, 2.0)}
+        stored = Entry(calls=10, concurrency=2, ratios=ratios)
+        dearer = Ratio(relative * 1.5, relative * 1.5, relative * 1.5)
+        return overall(judge(measured(relative_cpu=dearer, waking=Ratio(2.6, 2.6, 2.6)), stored))
+
+    assert verdict(0.2) is Verdict.UNSURE
+    assert verdict(2.0) is Verdict.WORSE
+
+
 def test_less_cpu_is_fine(measured):
     stored = Entry(calls=10, concurrency=2, ratios={"relative_cpu": Interval(1.95, 2.0, 2.05)})
     assert overall(judge(measured(relative_cpu=Ratio(1.0, 0.9, 1.1)), stored)) is Verdict.FINE
@@ -116,7 +158,7 @@ def test_lost_speedup_is_worse(a_round):
     sides = Figures.of(fast, concurrency=2, peak=2), Figures.of(slow, concurrency=2, peak=2)
     good = beside(Measurement(candidate=sides[0]), sides[1], candidate_rounds=fast, rounds=slow)
     bad = beside(Measurement(candidate=sides[1]), sides[1], candidate_rounds=slow, rounds=slow)
-    stored = Entry.of(good, JUDGED_RATIOS)
+    stored = Entry.of(good, KEPT_RATIOS)
     assert good.speedup == 10
     assert overall(judge(good, stored)) is Verdict.FINE
     assert [j.figure for j in judge(bad, stored) if j.verdict is Verdict.WORSE] == ["speedup"]

@@ -114,9 +114,9 @@ class RemoteTarget:
         self.url = url
         self._channel = channel
 
-    def begin_round(self) -> None:
+    def begin_round(self, *, at_once: bool = False) -> None:
         """As `Target` has it."""
-        self._channel.ask("begin_round")
+        self._channel.ask("begin_round", at_once=at_once)
 
     def begin_census(self, concurrency: int) -> RemoteCensus:
         """As `Target` has it."""

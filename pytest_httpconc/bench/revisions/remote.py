@@ -185,7 +185,7 @@ class Worker:
         assert self.order is not None, "a worker that wants something of the server measures"
         assert self.order.target is not None, "one that has a server of its own does not ask"
         if message["kind"] == "begin_round":
-            self.order.target.begin_round()
+            self.order.target.begin_round(at_once=message["at_once"])
         elif message["kind"] == "begin_census":
             self._census = self.order.target.begin_census(message["concurrency"])
         elif message["kind"] == "most_together":
