@@ -57,9 +57,9 @@ def _request(body: str) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-async def _streams(port: int) -> list[_Stream]:
+async def _streams(port: int, count: int) -> list[_Stream]:
     loop = asyncio.get_running_loop()
-    streams = [(await loop.create_connection(_Stream, "127.0.0.1", port))[1] for _ in range(STREAMS)]
+    streams = [(await loop.create_connection(_Stream, "127.0.0.1", port))[1] for _ in range(count)]
     for stream in streams:
         stream.ask()
     await asyncio.gather(*(stream.ended for stream in streams))
@@ -68,9 +68,14 @@ async def _streams(port: int) -> list[_Stream]:
     return streams
 
 
-def spacing_errors(port: int) -> tuple[float, float]:
-    """Median and 99th percentile, in seconds, of how far the gaps between events are from what they should be."""
-    streams = asyncio.run(_streams(port))
+def spacing_errors(port: int, count: int = STREAMS) -> tuple[float, float]:
+    """Median and 99th percentile, in seconds, of how far the gaps between events are from what they should be.
+
+    Args:
+        port: of the server.
+        count: of streams beside each other.
+    """
+    streams = asyncio.run(_streams(port, count))
     assert {len(stream.arrivals) for stream in streams} == {servers.EVENTS}
     gaps = [b - a for s in streams for a, b in zip(s.arrivals, s.arrivals[1:], strict=False)]
     errors = sorted(abs(gap - SPACING) for gap in gaps)

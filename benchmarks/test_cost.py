@@ -38,7 +38,7 @@ async def bare_aiohttp():
 
 
 def check(result):
-    """As the gate judges CPU: it takes an effect, and an interval that lies above the bound."""
+    """As CPU of two revisions is judged: it takes an effect, and an interval that lies above the bound."""
     assert result.cpu.low <= MOST or result.cpu < MATTERS, f"{result.cpu} times the CPU of the bare library"
 
 

@@ -12,6 +12,8 @@ pytestmark = pytest.mark.benchmark
 
 #: Of what the scripts require: these runs are short, and the machine may be busy.
 SLACK = 0.5
+#: Fewer than llm.py has: what is left of a busy machine keeps up with them.
+STREAMS = 50
 
 
 def test_rate_beside_aiohttp_web():
@@ -40,6 +42,6 @@ def test_events_of_many_streams_come_as_evenly_as_those_of_aiohttp_web():
     with running[0] as (ours, _), running[1] as (theirs, _):
         for _ in range(3):
             for kind, port in zip(errors, (ours, theirs), strict=True):
-                errors[kind].append(llm.spacing_errors(port)[0])
+                errors[kind].append(llm.spacing_errors(port, STREAMS)[0])
     ours, theirs = (min(found) for found in errors.values())
     assert ours <= theirs / SLACK + 0.001

@@ -131,7 +131,7 @@ class HttpconcBenchmark:
             concurrency=order.concurrency,
             depth=self._depth,
             judge=self._judge,
-            exact_cpu=work.cpu_passes > 0,
+            passes=work.cpu_passes > 0,
         )
         with self._reference(order, is_async=isinstance(sides[0], AsyncSide)) as references:
             turns = measuring.turns(progress=self._progress, references=len(references))

@@ -11,7 +11,7 @@ from pytest_httpconc.bench.orders import Depth
 from pytest_httpconc.bench.runner import Progress, Rounds, Turns
 from pytest_httpconc.bench.verdicts import UNCERTAIN, Judgement, Verdict, overall
 
-__all__ = ["HasPeak", "Judge", "Measuring"]
+__all__ = ["Judge", "Measuring", "Prepared"]
 
 #: Compares a measurement with what is known of the benchmark of this name.
 Judge: TypeAlias = "Callable[[str, Measurement], tuple[Judgement, ...]]"
@@ -19,12 +19,16 @@ _NARROW: Final = 0.05  # half of an interval's width, as a part of its ratio
 _SETTLING: Final = ("speedup", "cpu", "relative_cpu")  # the ratios whose intervals are waited for
 
 
-class HasPeak(Protocol):
-    """What is asked of a side beside its rounds."""
+class Prepared(Protocol):
+    """What is asked of a side beside its rounds, once it is prepared."""
 
     @property
     def peak(self) -> int:
         """The peak in flight that a rendezvous has proved; 0 if none has."""
+
+    @property
+    def has_passes(self) -> bool:
+        """Whether CPU is measured in passes of its own."""
 
 
 class Measuring:
@@ -37,19 +41,19 @@ class Measuring:
         depth: how thoroughly.
         judge: compares with a baseline; None where nothing is judged.
         virtual: whether the clock is.
-        exact_cpu: whether CPU is measured in passes of its own.
+        passes: whether CPU is to be measured in passes of its own: the reference's is.
     """
 
     def __init__(
         self,
         name: str,
-        sides: Sequence[HasPeak],
+        sides: Sequence[Prepared],
         *,
         concurrency: int,
         depth: Depth,
         judge: Judge | None = None,
         virtual: bool = False,
-        exact_cpu: bool = False,
+        passes: bool = False,
     ) -> None:
         self._name = name
         self._sides = sides
@@ -57,7 +61,7 @@ class Measuring:
         self._depth = depth
         self._judge = judge
         self._virtual = virtual
-        self._exact_cpu = exact_cpu
+        self._passes = passes
 
     def turns(self, *, progress: Progress, references: int = 0) -> Turns:
         """Whose round is next; the last ones are the reference's and its work's, where there are ``references``."""
@@ -67,8 +71,9 @@ class Measuring:
     def measured(self, rounds: Rounds) -> Measurement:
         """What the rounds so far amount to: a `Comparison` where there are two sides."""
         sides = [self._figures(number, rounds) for number in range(len(self._sides))]
-        measured = Measurement(candidate=sides[0], exact_cpu=self._exact_cpu)
-        if len(rounds) > len(sides):
+        has_passes = self._sides[0].has_passes
+        measured = Measurement(candidate=sides[0], exact_cpu=has_passes)
+        if len(rounds) > len(sides) and has_passes == self._passes:
             reference, work = rounds[len(sides) :]
             # Its work counts twice, as being woken is a smaller part of most clients' CPU than of the reference's.
             unit = [replace(one, cpu=one.cpu + other.cpu) for one, other in zip(reference, work, strict=True)]

@@ -17,6 +17,9 @@ from pytest_httpconc.bench.target import Census, Target
 __all__ = ["AsyncSide", "BlockingSide", "LoopSide", "RunsRounds", "Side", "Work", "call_of", "side_of"]
 
 _T = TypeVar("_T")
+#: Seconds that a pass may take: calls that wait for something else than their server would take long one by one.
+_LONGEST_PASS: Final = 1.0
+_TRIALS: Final = 3  # calls, of which the quickest tells how long a pass will take
 _CENSUSES: Final = 2  # at the most: one that did not get there is repeated once, by a client that has its connections
 
 
@@ -56,9 +59,9 @@ class Work:
         warm_up: how many calls come first and are not measured.
         census: whether a rendezvous proves the peak in flight before.
         cpu_passes: how often a round's calls are made once more for their CPU alone: answered at once, and one after
-            the other where they block. A process that waits finds its caches cold when it is woken, the more so the
-            more others do meanwhile, and threads that take turns lose them to each other; so what a call costs would
-            depend on the machine's state. 0 where CPU is that of the round itself.
+            the other where they block, if that is no matter of seconds. A process that waits finds its caches cold when
+            it is woken, the more so the more others do meanwhile, and threads that take turns lose them to each other;
+            so what a call costs would depend on the machine's state. 0 where CPU is that of the round itself.
     """
 
     calls: int
@@ -97,11 +100,22 @@ class _LocalSide:
         self._work = work
         self._target = target
         self._censuses = _Censuses(target, work)
+        self._passes = work.cpu_passes
 
     @property
     def peak(self) -> int:
         """The peak in flight that is proved; 0 if none is."""
         return self._censuses.peak
+
+    @property
+    def has_passes(self) -> bool:
+        """Whether CPU is measured in passes of its own."""
+        return self._passes > 0
+
+    def _allow_passes(self, trials: list[float], *, together: int = 1) -> None:
+        """Have no passes if they would take too long, by the durations of some calls."""
+        if min(trials) * self._work.calls / together > _LONGEST_PASS:
+            self._passes = 0
 
 
 class BlockingSide(_LocalSide):
@@ -124,12 +138,15 @@ class BlockingSide(_LocalSide):
             self._censuses.end(census)
         self._target.begin_round()
         self._calls.run(self._work.warm_up, self._target.url)
+        if self._passes:
+            self._target.begin_round(at_once=True)
+            self._allow_passes(self._calls.run_in_a_row(_TRIALS, self._target.url))
 
     def run_round(self) -> Round:
         self._target.begin_round()
         meter = Meter(self._target.tally())
         measured = meter.read(self._calls.run(self._work.calls, self._target.url))
-        passes = [self._run_pass() for _ in range(self._work.cpu_passes)]
+        passes = [self._run_pass() for _ in range(self._passes)]
         return replace(measured, cpu=min(passes, default=measured.cpu))
 
     def _run_pass(self) -> float:
@@ -163,13 +180,17 @@ class LoopSide(_LocalSide):
             self._censuses.end(census)
         self._target.begin_round()
         await self._calls.run(self._work.warm_up, self._target.url)
+        if self._passes:
+            self._target.begin_round(at_once=True)
+            trials = await self._calls.run(_TRIALS, self._target.url)
+            self._allow_passes(trials, together=min(self._work.calls, self._work.concurrency))
 
     async def run_round(self) -> Round:
         """As `RunsRounds` has it."""
         self._target.begin_round()
         meter = Meter(self._target.tally(), asyncio.get_running_loop().time)
         measured = meter.read(await self._calls.run(self._work.calls, self._target.url))
-        passes = [await self._run_pass() for _ in range(self._work.cpu_passes)]
+        passes = [await self._run_pass() for _ in range(self._passes)]
         return replace(measured, cpu=min(passes, default=measured.cpu))
 
     async def _run_pass(self) -> float:
@@ -238,6 +259,11 @@ class AsyncSide:
     def peak(self) -> int:
         """The peak in flight that is proved; 0 if none is."""
         return self._side.peak
+
+    @property
+    def has_passes(self) -> bool:
+        """Whether CPU is measured in passes of its own."""
+        return self._side.has_passes
 
     def prepare(self) -> None:
         self._loop.run(self._side.prepare)

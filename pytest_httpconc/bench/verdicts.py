@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 #: What a ratio must be worse by to matter, as a factor: CPU is the client's alone; time is the machine's as well.
-_MARGINS: Final = {"relative_cpu": 1.12, "speedup": 2.0}
+_MARGINS: Final = {"relative_cpu": 1.15, "speedup": 2.0}
 #: The ratios that a baseline keeps: those that are judged, and what tells the state of the machine.
 KEPT_RATIOS: Final = (*_MARGINS, "waking")
 #: What waking may differ by in the same state of a machine, as a factor.

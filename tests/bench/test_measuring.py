@@ -21,7 +21,7 @@ def rounds_until_enough(a_round):
             return (Judgement(figure, verdict_after(measured.candidate.rounds), "a sentence"),)
 
         depth = Depth(rules=Rules(least=2, most=12), usual=4)
-        side = SimpleNamespace(peak=2)
+        side = SimpleNamespace(peak=2, has_passes=False)
         measuring = Measuring("a benchmark", [side], concurrency=2, depth=depth, judge=judge)
         turns = measuring.turns(progress=lambda *_: None)
         for number in turns:
@@ -33,9 +33,16 @@ def rounds_until_enough(a_round):
 
 
 def test_reference_and_its_work_alone_tell_relative_cpu_and_the_state_of_the_machine(a_round):
-    measuring = Measuring("a benchmark", [SimpleNamespace(peak=2)], concurrency=2, depth=QUICK)
+    measuring = Measuring("a benchmark", [SimpleNamespace(peak=2, has_passes=False)], concurrency=2, depth=QUICK)
     measured = measuring.measured([[a_round(cpu=cpu)] * 3 for cpu in (0.012, 0.006, 0.004)])
     assert (measured.relative_cpu, measured.waking) == (pytest.approx(1.2), pytest.approx(1.5))
+
+
+def test_cpu_of_calls_too_slow_for_passes_is_not_told_in_units_of_a_reference_with_passes(a_round):
+    slow = SimpleNamespace(peak=2, has_passes=False)
+    measured = Measuring("a benchmark", [slow], concurrency=2, depth=QUICK, passes=True).measured([[a_round()] * 3] * 3)
+    assert measured.relative_cpu is None
+    assert not measured.exact_cpu
 
 
 @pytest.mark.parametrize("verdict", [Verdict.UNSURE, Verdict.WORSE])

@@ -43,7 +43,8 @@ def test_round_waits_and_its_passes_do_not(target):
     side.prepare()
     side.run_round()
     side.close()
-    assert target.begun == [False, False, True, True]  # the warm-up's first
+    assert side.has_passes
+    assert target.begun == [False, True, False, True, True]  # the warm-up's and the trial's first
 
 
 def test_passes_are_made_by_one_thread_where_rounds_are_made_by_several(target):
@@ -59,8 +60,8 @@ def test_passes_are_made_by_one_thread_where_rounds_are_made_by_several(target):
     side.prepare()
     side.run_round()
     side.close()
-    assert len(set(makers[-4:])) == 1
-    assert len(set(makers)) == 2
+    assert len(set(makers[-4:])) == 1  # the pass
+    assert len(set(makers[-8:-4])) == 2  # the round
 
 
 def test_passes_in_a_loop_go_on_together(target):
@@ -74,6 +75,29 @@ def test_passes_in_a_loop_go_on_together(target):
     side.run_round()
     side.close()
     assert together[-3] >= 3
+
+
+@pytest.mark.parametrize(("calls", "has_passes"), [(3, True), (4, False)])
+@pytest.mark.parametrize("blocks", [True, False])
+def test_calls_that_would_take_seconds_one_by_one_have_no_passes(target, monkeypatch, calls, has_passes, blocks):
+    now = 0.0
+
+    def wait():
+        nonlocal now
+        now += 0.3
+
+    async def wait_in_loop():
+        wait()
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    side = side_of(wait if blocks else wait_in_loop, Work(calls=calls, concurrency=1, cpu_passes=1), target)
+    if not blocks:
+        monkeypatch.setattr(side._loop._loop, "time", lambda: now)
+    side.prepare()
+    assert side.has_passes == has_passes
+    side.run_round()
+    side.close()
+    assert target.begun.count(True) == 1 + has_passes
 
 
 def test_cpu_is_that_of_the_least_pass(target, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Any
 from fake_servers.server import clock_is_virtual
 from pytest_httpconc.bench.figures import Measurement, Seen
 from pytest_httpconc.bench.harness import HttpconcBenchmark
-from pytest_httpconc.bench.measuring import HasPeak, Measuring
+from pytest_httpconc.bench.measuring import Measuring, Prepared
 from pytest_httpconc.bench.orders import QUICK, THOROUGH, Order, calling_place
 from pytest_httpconc.bench.revisions.channel import Channel
 from pytest_httpconc.bench.runner import Rounds, run_in_turns, run_in_turns_in_loop
@@ -66,7 +66,7 @@ class RemoteHarness(HttpconcBenchmark):
         )
         return None if answer["url"] is None else RemoteTarget(answer["url"], self._channel)
 
-    def _finish(self, sides: Sequence[HasPeak], rounds: Rounds, order: Order, *, virtual: bool = False) -> Measurement:
+    def _finish(self, sides: Sequence[Prepared], rounds: Rounds, order: Order, *, virtual: bool = False) -> Measurement:
         """Give the test its figures; beside another side's one round, those of the candidate's last."""
         self._channel.tell("finished")
         measuring = Measuring(self._name, sides, concurrency=order.concurrency, depth=QUICK, virtual=virtual)
@@ -89,7 +89,7 @@ class RemoteTurns:
         channel: to the parent process.
     """
 
-    def __init__(self, sides: Sequence[HasPeak], channel: Channel) -> None:
+    def __init__(self, sides: Sequence[Prepared], channel: Channel) -> None:
         self.rounds: Rounds = [[] for _ in sides]
         self._sides = sides
         self._channel = channel

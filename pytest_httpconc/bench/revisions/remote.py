@@ -210,6 +210,8 @@ class RemoteSide:
         worker: that has an order.
     """
 
+    has_passes = False  #: as far as this process knows; no baseline is judged by it
+
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self.peak = 0
