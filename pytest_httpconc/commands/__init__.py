@@ -17,6 +17,7 @@ from pytest_httpconc.commands import (
     monitor,
     proxy,
     replay,
+    report,
     score,
     serve,
     survey,
@@ -38,4 +39,16 @@ class Command(Protocol):
 
 
 #: In the order in which ``--help`` has them.
-COMMANDS: tuple[Command, ...] = (demo, explain, serve, proxy, replay, monitor, score, survey, compare, completion)
+COMMANDS: tuple[Command, ...] = (
+    demo,
+    explain,
+    serve,
+    proxy,
+    replay,
+    report,
+    monitor,
+    score,
+    survey,
+    compare,
+    completion,
+)

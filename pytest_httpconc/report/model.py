@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from fake_servers.errors import ScenarioError
@@ -151,3 +151,46 @@ class Report:
             "tests": list(self.tests),
         }
         return json.dumps(content, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: bytes, *, name: str) -> Report:
+        """A report that `as_json` has written.
+
+        Args:
+            text: what was written.
+            name: of its file, for errors.
+
+        Raises:
+            ScenarioError: it is no report, or another version's.
+        """
+        try:
+            content = json.loads(text)
+            version = content["format"]
+            report = cls(
+                title=str(content["title"]),
+                created_at=str(content["created_at"]),
+                version=str(content["version"]),
+                tests=[_checked(test) for test in content["tests"]],
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise ScenarioError(
+                f"{name} is no report ({type(error).__name__}: {error}); give what "
+                "pytest --httpconc-report=FILE.json has written"
+            ) from None
+        if version != VERSION:
+            raise ScenarioError(f"{name} has format {version!r}, and this version reads {VERSION}")
+        return report
+
+    @classmethod
+    def joined(cls, reports: Sequence[Report]) -> Report:
+        """The tests of several runs, at least one, as one report: as old as the last."""
+        return replace(reports[-1], tests=[test for report in reports for test in report.tests])
+
+
+def _checked(test: Any) -> dict[str, Any]:
+    """A test as `TestSeen.as_dict` has it."""
+    for key in ("servers", "figures"):
+        list(test[key])
+    for found in test["findings"]:
+        Found(**found)
+    return {**test, **{key: str(test[key]) for key in ("name", "outcome", "message")}}

@@ -1,16 +1,17 @@
-"""Findings as text: the statement, the evidence, a timeline of bars, and a hint."""
+"""Findings as text: the statement, the evidence, a timeline of bars, and a hint. Whole reports, without timelines."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from fake_servers.records import Connection, Exchange, Outcome
 from pytest_httpconc.durations import duration
 from pytest_httpconc.findings import Finding
+from pytest_httpconc.report.model import Found, Report
 
-__all__ = ["render", "timeline"]
+__all__ = ["render", "render_report", "timeline"]
 
 _WIDTH: Final = 56
 _MOST_LANES: Final = 16
@@ -33,13 +34,26 @@ def render(findings: Iterable[Finding]) -> str:
     return "\n\n".join(_one(finding) for finding in findings)
 
 
-def _one(finding: Finding) -> str:
+def render_report(report: Report) -> str:
+    """The tests of a report that did not pass or in which something was found, each with its findings."""
+    told = [test for test in report.tests if test["findings"] or test["outcome"] not in ("passed", "skipped")]
+    verdict = f"{len(told)} of {len(report.tests)} tests with servers failed, or something was found in them"
+    return "\n\n".join([verdict, *map(_test, told)])
+
+
+def _test(test: Mapping[str, Any]) -> str:
+    head = f"{test['name']}: {test['outcome']}"
+    message = f"\n  {test['message']}" if test["message"] else ""
+    return "\n\n".join([head + message, *(textwrap.indent(_one(Found(**found)), "  ") for found in test["findings"])])
+
+
+def _one(finding: Finding | Found) -> str:
     place = f" (at {finding.server})" if finding.server else ""
     parts = [f"{finding.code} {finding.statement}", f"  {finding.summary}{place}"]
     parts += [f"    {line}" for line in finding.evidence[:_MOST_LANES]]
     if len(finding.evidence) > _MOST_LANES:
         parts.append(f"    ... and {len(finding.evidence) - _MOST_LANES} more")
-    picture = timeline(finding.connections, finding.exchanges)
+    picture = timeline(finding.connections, finding.exchanges) if isinstance(finding, Finding) else ""
     if picture:
         parts += ["", textwrap.indent(picture, "  ")]
     parts += ["", _wrapped(f"hint: {finding.hint}"), f"  for more: httpconc explain {finding.code}"]
