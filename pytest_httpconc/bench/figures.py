@@ -47,14 +47,15 @@ class Round(Seen):
     Args:
         seconds: from the first call's begin to the last one's end, on the loop's clock for calls in a loop.
         durations: of each call, in seconds.
-        cpu: seconds of CPU of the client's process, less what serving took in the same process; of the calls answered
-            at once where they were made once more for it.
+        cpu: seconds of CPU of the client's process, less what serving took in the same process.
+        pass_cpu: the same of the calls made once more, answered at once; None where they were not.
         memory: the most bytes that the client's process held in memory.
     """
 
     seconds: float
     durations: tuple[float, ...]
     cpu: float = 0.0
+    pass_cpu: float | None = None
     memory: int = 0
 
 

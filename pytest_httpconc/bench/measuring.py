@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, TypeAlias
 
-from pytest_httpconc.bench.figures import Figures, Measurement, beside, cpu_ratio
+from pytest_httpconc.bench.figures import Figures, Measurement, Round, beside, cpu_ratio
 from pytest_httpconc.bench.orders import Depth
 from pytest_httpconc.bench.runner import Progress, Rounds, Turns
 from pytest_httpconc.bench.verdicts import UNCERTAIN, Judgement, Verdict, overall
@@ -70,8 +70,10 @@ class Measuring:
 
     def measured(self, rounds: Rounds) -> Measurement:
         """What the rounds so far amount to: a `Comparison` where there are two sides."""
+        has_passes = all(side.has_passes for side in self._sides)
+        if has_passes:
+            rounds = [[_with_pass_cpu(one) for one in side] for side in rounds]
         sides = [self._figures(number, rounds) for number in range(len(self._sides))]
-        has_passes = self._sides[0].has_passes
         measured = Measurement(candidate=sides[0], exact_cpu=has_passes)
         if len(rounds) > len(sides) and has_passes == self._passes:
             reference, work = rounds[len(sides) :]
@@ -104,3 +106,7 @@ class Measuring:
             return False  # a ratio that is worse is believed after all the rounds that there may be
         is_clear = overall(judgements) is not Verdict.UNSURE
         return is_late or (is_clear and (len(rounds[0]) >= self._depth.usual or measured.settled))
+
+
+def _with_pass_cpu(one: Round) -> Round:
+    return one if one.pass_cpu is None else replace(one, cpu=one.pass_cpu)

@@ -147,7 +147,7 @@ class BlockingSide(_LocalSide):
         meter = Meter(self._target.tally())
         measured = meter.read(self._calls.run(self._work.calls, self._target.url))
         passes = [self._run_pass() for _ in range(self._passes)]
-        return replace(measured, cpu=min(passes, default=measured.cpu))
+        return replace(measured, pass_cpu=min(passes, default=None))
 
     def _run_pass(self) -> float:
         self._target.begin_round(at_once=True)
@@ -191,7 +191,7 @@ class LoopSide(_LocalSide):
         meter = Meter(self._target.tally(), asyncio.get_running_loop().time)
         measured = meter.read(await self._calls.run(self._work.calls, self._target.url))
         passes = [await self._run_pass() for _ in range(self._passes)]
-        return replace(measured, cpu=min(passes, default=measured.cpu))
+        return replace(measured, pass_cpu=min(passes, default=None))
 
     async def _run_pass(self) -> float:
         self._target.begin_round(at_once=True)

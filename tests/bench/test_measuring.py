@@ -38,6 +38,13 @@ def test_reference_and_its_work_alone_tell_relative_cpu_and_the_state_of_the_mac
     assert (measured.relative_cpu, measured.waking) == (pytest.approx(1.2), pytest.approx(1.5))
 
 
+@pytest.mark.parametrize(("others", "ratio"), [(True, 2.0), (False, 5.0)])
+def test_sides_are_compared_by_passes_where_both_have_them(a_round, others, ratio):
+    sides = [SimpleNamespace(peak=2, has_passes=True), SimpleNamespace(peak=2, has_passes=others)]
+    rounds = [[a_round(cpu=0.05, pass_cpu=0.02)] * 3, [a_round(cpu=0.01, pass_cpu=0.01 if others else None)] * 3]
+    assert Measuring("a benchmark", sides, concurrency=2, depth=QUICK).measured(rounds).cpu == pytest.approx(ratio)
+
+
 def test_cpu_of_calls_too_slow_for_passes_is_not_told_in_units_of_a_reference_with_passes(a_round):
     slow = SimpleNamespace(peak=2, has_passes=False)
     measured = Measuring("a benchmark", [slow], concurrency=2, depth=QUICK, passes=True).measured([[a_round()] * 3] * 3)

@@ -95,7 +95,7 @@ class RemoteTurns:
         self._channel = channel
 
     def __iter__(self) -> Iterator[int]:
-        message = self._channel.ask("prepared", peak=self._sides[0].peak)
+        message = self._channel.ask("prepared", peak=self._sides[0].peak, has_passes=self._sides[0].has_passes)
         while message["kind"] == "round":
             yield 0
             message = self._channel.ask("round", **asdict(self.rounds[0][-1]))

@@ -121,12 +121,13 @@ class Worker:
         except (AttributeError, ImportError):  # of a class that only the benchmark's own files have
             return None
 
-    def begin(self) -> int:
-        """Have the ordered side prepare; return the peak in flight that is proved."""
+    def begin(self) -> tuple[int, bool]:
+        """Have the ordered side prepare; return the peak in flight that is proved, and whether CPU has passes."""
         assert self.order is not None, "there is something to measure"
         self._is_measuring = True
         self._tell("begin", url=None if self.order.target is None else self.order.target.url)
-        return int(self._hear("prepared")["peak"])
+        prepared = self._hear("prepared")
+        return prepared["peak"], prepared["has_passes"]
 
     def run_round(self) -> Round:
         """Have the ordered side run a round."""
@@ -210,15 +211,14 @@ class RemoteSide:
         worker: that has an order.
     """
 
-    has_passes = False  #: as far as this process knows; no baseline is judged by it
-
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self.peak = 0
+        self.has_passes = False
 
     def prepare(self) -> None:
         """As `RunsRounds` has it."""
-        self.peak = self._worker.begin()
+        self.peak, self.has_passes = self._worker.begin()
 
     def run_round(self) -> Round:
         """As `RunsRounds` has it."""
