@@ -79,6 +79,7 @@ class Entry:
         counts: the least and the most that were seen, by name.
         ratios: by name.
         virtual_seconds: of a round on a virtual clock.
+        exact_cpu: whether CPU was measured in passes of its own.
     """
 
     calls: int
@@ -86,6 +87,7 @@ class Entry:
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     ratios: Mapping[str, Interval] = field(default_factory=dict)
     virtual_seconds: float | None = None
+    exact_cpu: bool = False
 
     @classmethod
     def of(cls, measured: Measurement, kept_ratios: tuple[str, ...]) -> Entry:
@@ -98,6 +100,7 @@ class Entry:
             counts={name: (count.least, count.most) for name, count in side.certain_counts.items()},
             ratios={name: Interval(ratio.low, float(ratio), ratio.high) for name, ratio in ratios.items()},
             virtual_seconds=side.virtual_seconds,
+            exact_cpu=measured.exact_cpu and "relative_cpu" in ratios,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -109,6 +112,8 @@ class Entry:
         }
         if self.ratios:
             entry["ratios"] = {n: [_short(x) for x in (r.low, r.value, r.high)] for n, r in self.ratios.items()}
+        if self.exact_cpu:
+            entry["exact_cpu"] = True
         if self.virtual_seconds is not None:
             entry["virtual_seconds"] = self.virtual_seconds
         return entry
@@ -130,6 +135,7 @@ class Entry:
             counts={name: _range(seen) for name, seen in entry["counts"].items()},
             ratios={name: _interval(seen) for name, seen in entry.get("ratios", {}).items()},
             virtual_seconds=None if seconds is None else float(seconds),
+            exact_cpu=entry.get("exact_cpu", False) is True,
         )
 
 

@@ -105,7 +105,7 @@ class HttpconcBenchmark:
         """As `compare`, in the running loop, both sides being coroutine functions.
 
         On a virtual clock the server runs in the loop too, and the seconds are exact. CPU is not compared with a
-        reference, which would block the loop.
+        reference, which would block the loop, and is that of the rounds.
         """
         __tracebackhide__ = True
         measured = await self._measure_in_loop([candidate, baseline], Order.of(options))
@@ -162,7 +162,7 @@ class HttpconcBenchmark:
     def _depth_in_loop(self, *, virtual: bool) -> Depth:
         if virtual and self._depth is not QUICK:
             return VIRTUAL
-        return replace(self._depth, reference=False)
+        return replace(self._depth, reference=False, cpu_passes=0)
 
     @asynccontextmanager
     async def _server_in_loop(self, order: Order, *, virtual: bool) -> AsyncIterator[FakeServer]:

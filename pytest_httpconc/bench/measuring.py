@@ -70,16 +70,17 @@ class Measuring:
 
     def measured(self, rounds: Rounds) -> Measurement:
         """What the rounds so far amount to: a `Comparison` where there are two sides."""
-        has_passes = all(side.has_passes for side in self._sides)
-        if has_passes:
-            rounds = [[_with_pass_cpu(one) for one in side] for side in rounds]
+        in_passes = [[_with_pass_cpu(one) for one in side] for side in rounds]
+        if all(side.has_passes for side in self._sides):
+            rounds = in_passes
         sides = [self._figures(number, rounds) for number in range(len(self._sides))]
-        measured = Measurement(candidate=sides[0], exact_cpu=has_passes)
-        if len(rounds) > len(sides) and has_passes == self._passes:
-            reference, work = rounds[len(sides) :]
+        is_exact = self._sides[0].has_passes
+        measured = Measurement(candidate=sides[0], exact_cpu=is_exact)
+        if len(rounds) > len(sides) and is_exact == self._passes:
+            reference, work = in_passes[len(sides) :]
             # Its work counts twice, as being woken is a smaller part of most clients' CPU than of the reference's.
             unit = [replace(one, cpu=one.cpu + other.cpu) for one, other in zip(reference, work, strict=True)]
-            measured = replace(measured, relative_cpu=cpu_ratio(rounds[0], unit), waking=cpu_ratio(reference, work))
+            measured = replace(measured, relative_cpu=cpu_ratio(in_passes[0], unit), waking=cpu_ratio(reference, work))
         if len(sides) == 2:
             measured = beside(measured, sides[1], candidate_rounds=rounds[0], rounds=rounds[1])
         return replace(measured, settled=self._is_settled(measured))

@@ -54,7 +54,7 @@ def running_reference(work: Work, latency: Latency, *, is_async: bool) -> Iterat
         is_async: whether the candidate's calls are coroutines.
     """
     side = Side(_StreamsClient.ask, _StreamsClient) if is_async else Side(_BlockingClient.ask, _BlockingClient)
-    if work.cpu_passes and not is_async:
+    if work.cpu_passes:
         work = replace(work, concurrency=1)
     with make_server() as server:
         forget_server(server)
@@ -92,7 +92,7 @@ class _WorkAlone:
 
     def __init__(self, work: Work) -> None:
         self._calls = work.calls
-        self._passes = 1 + work.cpu_passes
+        self._passes = max(1, work.cpu_passes)
 
     def prepare(self) -> None:
         """Nothing is to be done."""

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack, ExitStack
 from itertools import repeat
 from typing import Any, Final
@@ -82,6 +82,24 @@ class BlockingCalls:
             return self._timed(count, url)
         return self._threads.submit(self._timed, count, url).result()
 
+    def run_alone(self, url: str, *, patience: float, others: int) -> bool:
+        """Make one call, and say whether it was over without others.
+
+        Args:
+            url: of the server.
+            patience: seconds after which others are made beside it: it may wait for them.
+            others: how many.
+        """
+        if self._threads is None:
+            self._timed(1, url)
+            return True
+        first = self._threads.submit(self._timed, 1, url)
+        is_over = not wait([first], patience).not_done
+        if not is_over:
+            self.run(others, url)
+        first.result()
+        return is_over
+
     def _timed(self, count: int, url: str) -> list[float]:
         durations = []
         for _ in range(count):
@@ -124,6 +142,28 @@ class CallsInLoop:
         callers = [self._make_calls(numbers, url, durations) for _ in range(min(count, self._concurrency))]
         await _all_or_none(callers)
         return durations
+
+    async def run_in_a_row(self, count: int, url: str) -> list[float]:
+        """As `run`, one call after the other."""
+        durations: list[float] = []
+        await self._make_calls(iter(range(count)), url, durations)
+        return durations
+
+    async def run_alone(self, url: str, *, patience: float, others: int) -> bool:
+        """As `BlockingCalls.run_alone` has it."""
+        first = asyncio.ensure_future(self.run_in_a_row(1, url))
+        waits = [first, asyncio.ensure_future(asyncio.sleep(patience))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            is_over = first.done()
+            if not is_over:
+                await self.run(others, url)
+            await first
+            return is_over
+        finally:
+            for one in waits:
+                one.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def _make_calls(self, numbers: Iterator[int], url: str, durations: list[float]) -> None:
         clock = asyncio.get_running_loop().time

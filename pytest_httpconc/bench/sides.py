@@ -17,9 +17,13 @@ from pytest_httpconc.bench.target import Census, Target
 __all__ = ["AsyncSide", "BlockingSide", "LoopSide", "RunsRounds", "Side", "Work", "call_of", "side_of"]
 
 _T = TypeVar("_T")
-#: Seconds that a pass may take: calls that wait for something else than their server would take long one by one.
-_LONGEST_PASS: Final = 1.0
-_TRIALS: Final = 3  # calls, of which the quickest tells how long a pass will take
+#: Seconds that calls in a pass may wait for their answers, or twice their CPU time if that is more: on a busy machine
+#: they wait for a core, too. What waits longer finds its caches cold all the same, and would take long one by one.
+_LONGEST_WAIT: Final = 0.002
+_WAIT_TO_CPU: Final = 2.0
+_TRIALS: Final = 3  # of which the one that waited least tells
+_PATIENCE: Final = 1.0  # seconds for a trial; a call that goes on for longer may need others beside it
+_LONG_PASS: Final = 0.2  # seconds from which on one pass is enough
 _CENSUSES: Final = 2  # at the most: one that did not get there is repeated once, by a client that has its connections
 
 
@@ -59,9 +63,10 @@ class Work:
         warm_up: how many calls come first and are not measured.
         census: whether a rendezvous proves the peak in flight before.
         cpu_passes: how often a round's calls are made once more for their CPU alone: answered at once, and one after
-            the other where they block, if that is no matter of seconds. A process that waits finds its caches cold when
-            it is woken, the more so the more others do meanwhile, and threads that take turns lose them to each other;
-            so what a call costs would depend on the machine's state. 0 where CPU is that of the round itself.
+            the other. A process that waits finds its caches cold when it is woken, the more so the more others do
+            meanwhile; threads that take turns lose them to each other; and how many answers a loop finds at a time is
+            chance. So what a call costs would depend on the machine's state. There are none of calls that wait by
+            themselves, and fewer of long ones. 0 where CPU is that of the round itself.
     """
 
     calls: int
@@ -112,10 +117,45 @@ class _LocalSide:
         """Whether CPU is measured in passes of its own."""
         return self._passes > 0
 
-    def _allow_passes(self, trials: list[float], *, together: int = 1) -> None:
-        """Have no passes if they would take too long, by the durations of some calls."""
-        if min(trials) * self._work.calls / together > _LONGEST_PASS:
+    def _decide_on_passes(self, trials: list[_Spent]) -> None:
+        """How many passes there are, by calls that were made alone; none if one could not be."""
+        if all(trial.waited > max(_LONGEST_WAIT, _WAIT_TO_CPU * trial.cpu) for trial in trials):
             self._passes = 0
+        elif min(trial.seconds for trial in trials) * self._work.calls > _LONG_PASS:
+            self._passes = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """Seconds that calls took, and seconds of their CPU."""
+
+    seconds: float
+    cpu: float
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which this process did nothing."""
+        return self.seconds - self.cpu
+
+
+class _Stopwatch:
+    """Begun before calls, read after them.
+
+    Args:
+        target: of the calls; what serving takes in this process is not theirs.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._served = target.served
+        self._begun_at = time.perf_counter()
+        self._cpu = time.process_time()
+
+    def read(self) -> _Spent:
+        """What they took."""
+        cpu = time.process_time() - self._cpu
+        seconds = time.perf_counter() - self._begun_at
+        return _Spent(seconds, max(0.0, cpu - (self._target.served - self._served)))
 
 
 class BlockingSide(_LocalSide):
@@ -140,7 +180,19 @@ class BlockingSide(_LocalSide):
         self._calls.run(self._work.warm_up, self._target.url)
         if self._passes:
             self._target.begin_round(at_once=True)
-            self._allow_passes(self._calls.run_in_a_row(_TRIALS, self._target.url))
+            self._decide_on_passes(self._try_alone())
+
+    def _try_alone(self) -> list[_Spent]:
+        """What a call takes beside which nobody makes another; nothing if it needs one."""
+        trials: list[_Spent] = []
+        while len(trials) < _TRIALS:
+            watch = _Stopwatch(self._target)
+            if not self._calls.run_alone(self._target.url, patience=_PATIENCE, others=self._work.calls - 1):
+                return []
+            trials.append(watch.read())
+            if trials[-1].seconds > _PATIENCE:
+                break
+        return trials
 
     def run_round(self) -> Round:
         self._target.begin_round()
@@ -151,9 +203,9 @@ class BlockingSide(_LocalSide):
 
     def _run_pass(self) -> float:
         self._target.begin_round(at_once=True)
-        begun_at = time.process_time()
+        watch = _Stopwatch(self._target)
         self._calls.run_in_a_row(self._work.calls, self._target.url)
-        return time.process_time() - begun_at
+        return watch.read().cpu
 
     def close(self) -> None:
         self._calls.close()
@@ -182,8 +234,7 @@ class LoopSide(_LocalSide):
         await self._calls.run(self._work.warm_up, self._target.url)
         if self._passes:
             self._target.begin_round(at_once=True)
-            trials = await self._calls.run(_TRIALS, self._target.url)
-            self._allow_passes(trials, together=min(self._work.calls, self._work.concurrency))
+            self._decide_on_passes(await self._try_alone())
 
     async def run_round(self) -> Round:
         """As `RunsRounds` has it."""
@@ -193,11 +244,22 @@ class LoopSide(_LocalSide):
         passes = [await self._run_pass() for _ in range(self._passes)]
         return replace(measured, pass_cpu=min(passes, default=None))
 
+    async def _try_alone(self) -> list[_Spent]:
+        trials: list[_Spent] = []
+        while len(trials) < _TRIALS:
+            watch = _Stopwatch(self._target)
+            if not await self._calls.run_alone(self._target.url, patience=_PATIENCE, others=self._work.calls - 1):
+                return []
+            trials.append(watch.read())
+            if trials[-1].seconds > _PATIENCE:
+                break
+        return trials
+
     async def _run_pass(self) -> float:
         self._target.begin_round(at_once=True)
-        begun_at = time.process_time()
-        await self._calls.run(self._work.calls, self._target.url)
-        return time.process_time() - begun_at
+        watch = _Stopwatch(self._target)
+        await self._calls.run_in_a_row(self._work.calls, self._target.url)
+        return watch.read().cpu
 
     async def close(self) -> None:
         """As `RunsRounds` has it."""

@@ -45,6 +45,10 @@ class Target(Protocol):
     def url(self) -> str:
         """Where it is."""
 
+    @property
+    def served(self) -> float:
+        """Seconds of this process's CPU that serving has taken so far."""
+
     def begin_round(self, *, at_once: bool = False) -> None:
         """Have the next calls meet what every round meets; ``at_once``: without its latency."""
 
@@ -68,6 +72,10 @@ class GivenTarget:
     @property
     def url(self) -> str:
         return self.server.url
+
+    @property
+    def served(self) -> float:
+        return self.server.cpu_time
 
     def begin_round(self, *, at_once: bool = False) -> None:
         """Nothing is to be done."""

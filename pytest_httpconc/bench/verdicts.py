@@ -25,15 +25,21 @@ __all__ = [
 
 #: What a ratio must be worse by to matter, as a factor: CPU is the client's alone; time is the machine's as well.
 _MARGINS: Final = {"relative_cpu": 1.15, "speedup": 2.0}
-#: The ratios that a baseline keeps: those that are judged, and what tells the state of the machine.
-KEPT_RATIOS: Final = (*_MARGINS, "waking")
-#: What waking may differ by in the same state of a machine, as a factor.
-_SAME_WAKING: Final = 1.1
 #: The same for CPU that was not measured in passes: threads and cold caches make it another from one state of a machine
 #: to the next, by up to a third.
 _MARGIN_OF_ROUNDS: Final = 1.5
 #: The same for two revisions whose rounds took turns: their noise is one, so that less time matters.
 _MARGINS_BESIDE: Final = {"cpu": 1.12, "seconds": 1.25}
+#: The ratios that a baseline keeps: those that are judged, and what tells the state of the machine.
+KEPT_RATIOS: Final = (*_MARGINS, "waking")
+#: What waking may differ by in the same state of a machine, as a factor.
+_SAME_WAKING: Final = 1.1
+#: The part of the reference's cost of waiting that a request of the candidate's has too. It was measured: with 0.5 to 1
+#: of it the CPU of requests, httpx and aiohttp was most alike on a quiet machine and a busy one.
+_WAKING_SHARED: Final = 0.7
+_CPU_IS_MISSING: Final = (
+    "its CPU is not compared any more: calls wait for something else than their server's answers, or for each other"
+)
 #: The part of a margin from which more rounds are spent on whether a change matters.
 _PART_THAT_MAY_MATTER: Final = 0.25
 #: The figures that more rounds can make clearer.
@@ -164,7 +170,11 @@ def _judge_time(side: Figures, stored: Entry) -> Iterator[Judgement]:
 def _judge_ratios(measured: Measurement, stored: Entry) -> Iterator[Judgement]:
     for name, margin in _MARGINS.items():
         now, then = measured.ratios.get(name), stored.ratios.get(name)
-        if now is None or then is None:
+        if then is None:
+            continue
+        if now is None:
+            if name == "relative_cpu":
+                yield Judgement(name, Verdict.UNSURE, _CPU_IS_MISSING)
             continue
         if name == "speedup":
             sentence = (
@@ -172,9 +182,11 @@ def _judge_ratios(measured: Measurement, stored: Entry) -> Iterator[Judgement]:
             )
             worse_now, worse_then = _turned(Interval(now.low, now, now.high)), _turned(then)
         else:
-            worse_now, worse_then = Interval(now.low, now, now.high), then
-            sentence = _cpu_sentence(now, then)
-            if not measured.exact_cpu:
+            is_exact = measured.exact_cpu and stored.exact_cpu
+            worse_now = Interval(now.low, now, now.high)
+            worse_then = _in_state_of(measured, stored) if is_exact else then
+            sentence = _cpu_sentence(now, then, worse_then)
+            if not is_exact:
                 margin = _MARGIN_OF_ROUNDS
         verdict = judge_ratio(worse_now, worse_then, margin)
         if name == "relative_cpu" and verdict is Verdict.WORSE:
@@ -182,6 +194,24 @@ def _judge_ratios(measured: Measurement, stored: Entry) -> Iterator[Judgement]:
             if judge_ratio(worse_now, worse_then, margin * excuse) is not Verdict.WORSE:
                 verdict, sentence = Verdict.UNSURE, f"{sentence}; {_waking_sentence(measured, stored)}"
         yield Judgement(name, verdict, sentence)
+
+
+def _in_state_of(measured: Measurement, stored: Entry) -> Interval:
+    """What a baseline's relative CPU would be, were it measured in the machine's state of now.
+
+    In units of the reference's work, `waking` is that work and what waiting adds to a call. A request of the
+    candidate's waits as well. Relative CPU is in units of such a call and of its work once more.
+    """
+    relative = stored.ratios["relative_cpu"]
+    now, then = measured.ratios.get("waking"), stored.ratios.get("waking")
+    if now is None or then is None or then.value <= 1:
+        return relative
+    in_work = relative.value * (then.value + 1)
+    requests = measured.candidate.requests.typical / measured.candidate.calls
+    waiting = min(in_work, _WAKING_SHARED * requests * (then.value - 1))
+    as_now = in_work + waiting * ((max(now, 1.0) - 1) / (then.value - 1) - 1)
+    factor = as_now / in_work * (then.value + 1) / (now + 1)
+    return Interval(relative.low * factor, relative.value * factor, relative.high * factor)
 
 
 def _excuse(measured: Measurement, stored: Entry) -> float:
@@ -225,9 +255,11 @@ def _turned(interval: Interval) -> Interval:
     return Interval(1 / interval.high, 1 / interval.value, 1 / interval.low if interval.low else float("inf"))
 
 
-def _cpu_sentence(now: Ratio, then: Interval) -> str:
-    change = (now / then.value - 1) * 100
+def _cpu_sentence(now: Ratio, then: Interval, as_now: Interval) -> str:
+    change = (now / as_now.value - 1) * 100
+    was, would_be = f"{then.value:.2f}", f"{as_now.value:.2f}"
+    state = "" if was == would_be else f", which would be {would_be} in this state of the machine"
     return (
         f"a call now takes {abs(change):.0f} % {'more' if change >= 0 else 'less'} of the client's CPU than in the "
-        f"baseline: {now} times the reference's, baseline {then.value:.2f}"
+        f"baseline: {now} times the reference's, baseline {was}{state}"
     )

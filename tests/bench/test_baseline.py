@@ -13,6 +13,7 @@ ENTRY = Entry(
     concurrency=20,
     counts={"requests": (60, 60), "connections": (18, 20)},
     ratios={"relative_cpu": Interval(1.9, 2.0, 2.125)},
+    exact_cpu=True,
     virtual_seconds=600.0,
 )
 TEXT = """\
@@ -25,6 +26,7 @@ TEXT = """\
         "connections": [18, 20],
         "requests": 60
       },
+      "exact_cpu": true,
       "ratios": {
         "relative_cpu": [1.9, 2.0, 2.125]
       },

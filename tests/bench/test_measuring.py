@@ -45,6 +45,13 @@ def test_sides_are_compared_by_passes_where_both_have_them(a_round, others, rati
     assert Measuring("a benchmark", sides, concurrency=2, depth=QUICK).measured(rounds).cpu == pytest.approx(ratio)
 
 
+def test_candidate_beside_one_without_passes_is_told_in_units_of_the_reference_all_the_same(a_round):
+    sides = [SimpleNamespace(peak=2, has_passes=True), SimpleNamespace(peak=2, has_passes=False)]
+    rounds = [[a_round(cpu=cpu, pass_cpu=in_pass)] * 3 for cpu, in_pass in [(5, 3), (5, None), (9, 1), (0.5, None)]]
+    measured = Measuring("a benchmark", sides, concurrency=2, depth=QUICK, passes=True).measured(rounds)
+    assert (measured.relative_cpu, measured.cpu, measured.exact_cpu) == (pytest.approx(2.0), pytest.approx(1.0), True)
+
+
 def test_cpu_of_calls_too_slow_for_passes_is_not_told_in_units_of_a_reference_with_passes(a_round):
     slow = SimpleNamespace(peak=2, has_passes=False)
     measured = Measuring("a benchmark", [slow], concurrency=2, depth=QUICK, passes=True).measured([[a_round()] * 3] * 3)

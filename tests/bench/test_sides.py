@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,47 +65,112 @@ def test_passes_are_made_by_one_thread_where_rounds_are_made_by_several(target):
     assert len(set(makers[-8:-4])) == 2  # the round
 
 
-def test_passes_in_a_loop_go_on_together(target):
+def test_passes_in_a_loop_are_made_one_call_after_the_other(target):
     together = []
 
     async def call():
-        together.append(len(asyncio.all_tasks()))
+        running.append(1)
+        await asyncio.sleep(0)
+        together.append(len(running))
+        running.pop()
 
+    running = []
     side = side_of(call, Work(calls=3, concurrency=3, cpu_passes=1), target)
     side.prepare()
     side.run_round()
     side.close()
-    assert together[-3] >= 3
+    assert together[-3:] == [1, 1, 1]  # the pass
+    assert together[-6] == 3  # the round
 
 
-@pytest.mark.parametrize(("calls", "has_passes"), [(3, True), (4, False)])
+@pytest.fixture
+def clocks(monkeypatch):
+    """Time on the clock and CPU time, which pass as told."""
+    now = SimpleNamespace(seconds=0.0, cpu=0.0)
+    monkeypatch.setattr("time.perf_counter", lambda: now.seconds)
+    monkeypatch.setattr("time.process_time", lambda: now.cpu)
+    return now
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cpu", "passes"),
+    [
+        (0.0019, 0.0, 3),  # waits for an answer
+        (0.0021, 0.0, 0),  # waits by itself
+        (0.03, 0.01, 3),  # waits for a core
+        (0.031, 0.01, 0),
+        (0.06, 0.06, 1),  # is long
+        (1.1, 1.1, 1),
+    ],
+)
 @pytest.mark.parametrize("blocks", [True, False])
-def test_calls_that_would_take_seconds_one_by_one_have_no_passes(target, monkeypatch, calls, has_passes, blocks):
-    now = 0.0
+def test_passes_are_for_calls_that_wait_for_no_more_than_their_server(target, clocks, seconds, cpu, passes, blocks):
+    def work():
+        clocks.seconds += seconds
+        clocks.cpu += cpu
 
-    def wait():
-        nonlocal now
-        now += 0.3
+    async def work_in_loop():
+        work()
 
-    async def wait_in_loop():
-        wait()
-
-    monkeypatch.setattr("time.perf_counter", lambda: now)
-    side = side_of(wait if blocks else wait_in_loop, Work(calls=calls, concurrency=1, cpu_passes=1), target)
-    if not blocks:
-        monkeypatch.setattr(side._loop._loop, "time", lambda: now)
+    side = side_of(work if blocks else work_in_loop, Work(calls=4, concurrency=1, cpu_passes=3), target)
     side.prepare()
-    assert side.has_passes == has_passes
+    assert side.has_passes == (passes > 0)
+    target.begun.clear()
     side.run_round()
     side.close()
-    assert target.begun.count(True) == 1 + has_passes
+    assert target.begun == [False, *[True] * passes]
 
 
-def test_cpu_is_that_of_the_least_pass(target, monkeypatch):
-    clock = iter([0.0, 9.0, 10.0, 13.0, 20.0, 22.0, 30.0, 34.0])  # the round, and three passes
-    side = side_of(lambda: None, Work(calls=2, concurrency=1, cpu_passes=3), target)
+def test_calls_in_threads_that_need_each_other_are_made_together_and_have_no_passes(target, monkeypatch):
+    monkeypatch.setattr("pytest_httpconc.bench.sides._PATIENCE", 0.05)
+    barrier = threading.Barrier(2, timeout=10)
+    side = side_of(barrier.wait, Work(calls=4, concurrency=2, warm_up=2, cpu_passes=3), target)
     side.prepare()
-    monkeypatch.setattr("time.process_time", lambda: next(clock))
+    assert not side.has_passes
+    assert len(side.run_round().durations) == 4
+    side.close()
+
+
+def test_calls_in_a_loop_that_need_each_other_are_made_together_and_have_no_passes(target, monkeypatch):
+    monkeypatch.setattr("pytest_httpconc.bench.sides._PATIENCE", 0.05)
+
+    async def batched():
+        waiting.append(asyncio.get_running_loop().create_future())
+        if len(waiting) == 4:
+            for one in waiting:
+                one.set_result(None)
+            waiting.clear()
+        else:
+            await waiting[-1]
+
+    waiting = []
+    side = side_of(batched, Work(calls=8, concurrency=4, warm_up=4, cpu_passes=3), target)
+    side.prepare()
+    assert not side.has_passes
+    assert len(side.run_round().durations) == 8
+    side.close()
+
+
+def test_cpu_of_a_server_in_this_process_is_not_that_of_a_pass(target, clocks):
+    def work():
+        clocks.seconds += 1e-3
+        clocks.cpu += 1e-3
+        target.served += 4e-4
+
+    side = side_of(work, Work(calls=5, concurrency=1, cpu_passes=1), target)
+    side.prepare()
+    assert side.run_round().pass_cpu == pytest.approx(5 * 6e-4)
+    side.close()
+
+
+def test_cpu_is_that_of_the_least_pass(target, clocks):
+    costs = iter([1.0] * 4 + [9.0, 3.0, 2.0, 4.0])  # the warm-up and three trials, a round and three passes
+
+    def work():
+        clocks.cpu += next(costs)
+
+    side = side_of(work, Work(calls=1, concurrency=1, cpu_passes=3), target)
+    side.prepare()
     measured = side.run_round()
     assert (measured.cpu, measured.pass_cpu) == (9.0, 2.0)
     side.close()

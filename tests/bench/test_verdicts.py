@@ -72,17 +72,30 @@ def test_virtual_seconds_are_exact(measured):
 
 
 def test_more_cpu_says_how_much(measured):
-    stored = Entry(calls=10, concurrency=2, ratios={"relative_cpu": Interval(1.95, 2.0, 2.05)})
+    stored = Entry(calls=10, concurrency=2, ratios={"relative_cpu": Interval(1.95, 2.0, 2.05)}, exact_cpu=True)
     (sentence,) = worse(judge(measured(relative_cpu=Ratio(2.4, 2.3, 2.5)), stored))
     assert sentence.startswith("a call now takes 20 % more of the client's CPU than in the baseline")
 
 
+def test_cpu_that_can_not_be_compared_any_more_is_told(measured):
+    stored = Entry(calls=10, concurrency=2, ratios={"relative_cpu": Interval(0.99, 1.0, 1.01)})
+    *_, found = judge(measured(), stored)
+    assert (found.figure, found.verdict) == ("relative_cpu", Verdict.UNSURE)
+    assert "not compared any more" in found.sentence
+
+
 @pytest.mark.parametrize(("relative", "verdict"), [(1.4, Verdict.FINE), (1.6, Verdict.WORSE)])
 def test_cpu_of_rounds_that_wait_matters_from_half_as_much_again(measured, relative, verdict):
-    stored = Entry(calls=10, concurrency=2, ratios={"relative_cpu": Interval(0.99, 1.0, 1.01)})
     cpu = Ratio(relative, relative, relative)
-    assert overall(judge(measured(relative_cpu=cpu, exact_cpu=True), stored)) is Verdict.WORSE
-    assert overall(judge(measured(relative_cpu=cpu, exact_cpu=False), stored)) is verdict
+
+    def verdict_of(*, exact_now, exact_then):
+        ratios = {"relative_cpu": Interval(0.99, 1.0, 1.01)}
+        stored = Entry(calls=10, concurrency=2, ratios=ratios, exact_cpu=exact_then)
+        return overall(judge(measured(relative_cpu=cpu, exact_cpu=exact_now), stored))
+
+    assert verdict_of(exact_now=True, exact_then=True) is Verdict.WORSE
+    assert verdict_of(exact_now=False, exact_then=True) is verdict
+    assert verdict_of(exact_now=True, exact_then=False) is verdict
 
 
 @pytest.mark.parametrize(
@@ -101,6 +114,7 @@ def test_more_cpu_on_a_machine_in_another_state_is_inconclusive(measured, now, r
         calls=10,
         concurrency=2,
         ratios={"relative_cpu": Interval(0.99, 1.0, 1.01), "waking": Interval(1.95, 2.0, 2.05)},
+        exact_cpu=True,
     )
     waking = None if now is None else Ratio(now, now, now)
     *_, found = judge(measured(relative_cpu=Ratio(relative, relative, relative), waking=waking), stored)
@@ -108,19 +122,37 @@ def test_more_cpu_on_a_machine_in_another_state_is_inconclusive(measured, now, r
     assert ("the machine is in another state" in found.sentence) == (verdict is Verdict.UNSURE)
 
 
+def test_request_that_wakes_as_the_reference_does_is_not_worse_where_waking_is_dearer(measured):
+    """C = 1, W = 2 and Y = 1 before; then waking costs 0.2 more, of which the candidate has its part."""
+    ratios = {"relative_cpu": Interval(0.33, 1 / 3, 0.34), "waking": Interval(1.95, 2.0, 2.05)}
+    stored = Entry(calls=10, concurrency=2, ratios=ratios, exact_cpu=True)
+
+    def verdict(cpu, *, waking):
+        relative = cpu / (waking + 1)
+        *_, found = judge(
+            measured(relative_cpu=Ratio(relative, relative, relative), waking=Ratio(waking, waking, waking)), stored
+        )
+        return found.verdict
+
+    assert verdict(1.0, waking=2.0) is verdict(1.14, waking=2.2) is Verdict.FINE
+    assert verdict(1.14 * 1.2, waking=2.2) is verdict(1.2, waking=2.0) is Verdict.WORSE
+    assert verdict(1.2, waking=1.9) is Verdict.WORSE
+
+
 def test_state_of_the_machine_excuses_a_call_that_is_cheaper_than_the_reference_for_more(measured):
-    def verdict(relative):
+    def verdict(relative, times):
         ratios = {"relative_cpu": Interval(relative, relative, relative), "waking": Interval(2.0, 2.0, 2.0)}
-        stored = Entry(calls=10, concurrency=2, ratios=ratios)
-        dearer = Ratio(relative * 1.5, relative * 1.5, relative * 1.5)
+        stored = Entry(calls=10, concurrency=2, ratios=ratios, exact_cpu=True)
+        dearer = Ratio(*[relative * times] * 3)
         return overall(judge(measured(relative_cpu=dearer, waking=Ratio(2.6, 2.6, 2.6)), stored))
 
-    assert verdict(0.2) is Verdict.UNSURE
-    assert verdict(2.0) is Verdict.WORSE
+    assert verdict(0.2, times=2) is Verdict.UNSURE
+    assert verdict(2.0, times=1.5) is Verdict.WORSE
+    assert verdict(0.001, times=1.5) is Verdict.FINE  # all of it is waiting
 
 
 def test_less_cpu_is_fine(measured):
-    stored = Entry(calls=10, concurrency=2, ratios={"relative_cpu": Interval(1.95, 2.0, 2.05)})
+    stored = Entry(calls=10, concurrency=2, ratios={"relative_cpu": Interval(1.95, 2.0, 2.05)}, exact_cpu=True)
     assert overall(judge(measured(relative_cpu=Ratio(1.0, 0.9, 1.1)), stored)) is Verdict.FINE
 
 

@@ -103,12 +103,14 @@ class RemoteTurns:
 
 
 class RemoteTarget:
-    """The parent's server.
+    """The parent's server, whose serving takes no CPU of this process.
 
     Args:
         url: where it is.
         channel: to the parent process.
     """
+
+    served = 0.0
 
     def __init__(self, url: str, channel: Channel) -> None:
         self.url = url

@@ -127,7 +127,8 @@ class Worker:
         self._is_measuring = True
         self._tell("begin", url=None if self.order.target is None else self.order.target.url)
         prepared = self._hear("prepared")
-        return prepared["peak"], prepared["has_passes"]
+        # A worker may be an earlier revision's of this very package, and have neither passes nor their messages.
+        return prepared["peak"], prepared.get("has_passes", False)
 
     def run_round(self) -> Round:
         """Have the ordered side run a round."""
@@ -186,7 +187,7 @@ class Worker:
         assert self.order is not None, "a worker that wants something of the server measures"
         assert self.order.target is not None, "one that has a server of its own does not ask"
         if message["kind"] == "begin_round":
-            self.order.target.begin_round(at_once=message["at_once"])
+            self.order.target.begin_round(at_once=message.get("at_once", False))
         elif message["kind"] == "begin_census":
             self._census = self.order.target.begin_census(message["concurrency"])
         elif message["kind"] == "most_together":
