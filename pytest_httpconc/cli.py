@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It is 0 for success, 1 where something was not as it should be, 2 for a wrong argument or what can't be done, and
     130 after Ctrl-C; some commands have more.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may have fewer letters than what is told
     parser = make_parser()
     options = _parsed(parser, sys.argv[1:] if arguments is None else arguments)
     if options.command is None:

@@ -39,7 +39,10 @@ def run(options: argparse.Namespace) -> int:
     from pytest_httpconc.report.model import Report
     from pytest_httpconc.report.terminal import render_report
 
-    report = Report.joined([Report.from_json(path.read_bytes(), name=str(path)) for path in options.files])
+    reports = [Report.from_json(path.read_bytes(), name=str(path)) for path in options.files]
+    if len(reports) > 1:
+        reports = [one.from_file(path.name) for one, path in zip(reports, options.files, strict=True)]
+    report = Report.joined(reports)
     if options.page is None:
         print(render_report(report))
     else:

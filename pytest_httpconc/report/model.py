@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Final, NoReturn
 
 from fake_servers.errors import ScenarioError
 from fake_servers.words import Word
 from pytest_httpconc.findings import Finding
+from pytest_httpconc.printable import printable
 from pytest_httpconc.report.lanes import DIGITS, ServerSeen
 
 __all__ = ["Figure", "Found", "Report", "TestSeen", "Verdict"]
@@ -164,33 +165,67 @@ class Report:
             ScenarioError: it is no report, or another version's.
         """
         try:
-            content = json.loads(text)
-            version = content["format"]
-            report = cls(
-                title=str(content["title"]),
-                created_at=str(content["created_at"]),
-                version=str(content["version"]),
+            content = json.loads(text, parse_constant=_refuse_constant)
+            if content["format"] != VERSION:
+                raise ScenarioError(f"{name} has format {content['format']!r}, and this version reads {VERSION}")
+            return cls(
+                title=printable(content["title"]),
+                created_at=printable(content["created_at"]),
+                version=printable(content["version"]),
                 tests=[_checked(test) for test in content["tests"]],
             )
-        except (ValueError, TypeError, KeyError) as error:
+        except ScenarioError:
+            raise
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ScenarioError(
                 f"{name} is no report ({type(error).__name__}: {error}); give what "
                 "pytest --httpconc-report=FILE.json has written"
             ) from None
-        if version != VERSION:
-            raise ScenarioError(f"{name} has format {version!r}, and this version reads {VERSION}")
-        return report
 
     @classmethod
     def joined(cls, reports: Sequence[Report]) -> Report:
         """The tests of several runs, at least one, as one report: as old as the last."""
         return replace(reports[-1], tests=[test for report in reports for test in report.tests])
 
+    def from_file(self, name: str) -> Report:
+        """The same, with the name of its file at the place of each test: other files may have the same tests."""
+        return replace(self, tests=[{**test, "place": f"{name}: {test['place']}"} for test in self.tests])
+
+
+_TEXTS: Final = ("name", "place", "outcome", "message")
+_LISTS: Final = ("servers", "findings", "figures")
+_FOUND: Final = tuple(field.name for field in fields(Found))
+
 
 def _checked(test: Any) -> dict[str, Any]:
-    """A test as `TestSeen.as_dict` has it."""
-    for key in ("servers", "figures"):
-        list(test[key])
-    for found in test["findings"]:
-        Found(**found)
-    return {**test, **{key: str(test[key]) for key in ("name", "outcome", "message")}}
+    """A test as `TestSeen.as_dict` has it, of which a later version may know more.
+
+    Raises:
+        TypeError: something in it is of another kind.
+        KeyError: something is missing.
+    """
+    texts = {key: _of_kind(str, test[key]) for key in _TEXTS}
+    _of_kind((int, float), test["duration"])
+    lists = {key: [_of_kind(dict, one) for one in _of_kind(list, test[key])] for key in _LISTS}
+    for server in lists["servers"]:
+        for key in ("lanes", "bars", "counts"):
+            _of_kind(dict, server[key])
+    for figure in lists["figures"]:
+        _of_kind(str, figure["name"])
+    lists["findings"] = [{key: found[key] for key in _FOUND} for found in lists["findings"]]
+    for found in lists["findings"]:
+        for line in _of_kind(list, found["evidence"]):
+            _of_kind(str, line)
+        for key in ("code", "statement", "summary", "hint", "server"):
+            _of_kind(str, found[key])
+    return {**test, **texts, **lists}
+
+
+def _of_kind(kind: type | tuple[type, ...], value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is out of place")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fake_servers.records import Connection, Exchange, Outcome
 from pytest_httpconc.durations import duration
 from pytest_httpconc.findings import Finding
+from pytest_httpconc.printable import printable
 from pytest_httpconc.report.model import Found, Report
 
 __all__ = ["render", "render_report", "timeline"]
@@ -38,11 +39,12 @@ def render_report(report: Report) -> str:
     """The tests of a report that did not pass or in which something was found, each with its findings."""
     told = [test for test in report.tests if test["findings"] or test["outcome"] not in ("passed", "skipped")]
     verdict = f"{len(told)} of {len(report.tests)} tests with servers failed, or something was found in them"
-    return "\n\n".join([verdict, *map(_test, told)])
+    text = "\n\n".join([verdict, *map(_test, told)])
+    return "\n".join(map(printable, text.splitlines()))  # a test's message may have anything in it
 
 
 def _test(test: Mapping[str, Any]) -> str:
-    head = f"{test['name']}: {test['outcome']}"
+    head = f"{test['name']}: {test['outcome']} ({test['place']})"
     message = f"\n  {test['message']}" if test["message"] else ""
     return "\n\n".join([head + message, *(textwrap.indent(_one(Found(**found)), "  ") for found in test["findings"])])
 
