@@ -73,7 +73,7 @@ def run_gate(folder: Path, *arguments: str, regression: str = "", extra: int = 0
         raise RuntimeError(f"the gate did not run: {done.stdout}{done.stderr}")
     found = json.loads(report.read_text())["benchmarks"]
     worse = frozenset(j["figure"] for one in found for j in one["judgements"] if j["verdict"] == "worse")
-    cpu = {one["name"]: one["ratios"]["relative_cpu"]["value"] for one in found}
+    cpu = {one["name"]: one["ratios"]["relative_cpu"]["value"] for one in found if "relative_cpu" in one["ratios"]}
     return Run(done.returncode, seconds, worse, cpu, {one["name"]: one["candidate"]["cpu_per_call"] for one in found})
 
 
