@@ -105,7 +105,8 @@ class Measuring:
             return True  # counts don't change their mind
         if overall(judgements) is Verdict.WORSE:
             return False  # a ratio that is worse is believed after all the rounds that there may be
-        is_clear = overall(judgements) is not Verdict.UNSURE
+        # What was not measured becomes no clearer.
+        is_clear = not any(j.verdict is Verdict.UNSURE and j.figure in measured.ratios for j in judgements)
         return is_late or (is_clear and (len(rounds[0]) >= self._depth.usual or measured.settled))
 
 

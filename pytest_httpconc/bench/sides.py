@@ -21,8 +21,8 @@ _T = TypeVar("_T")
 #: they wait for a core, too. What waits longer finds its caches cold all the same, and would take long one by one.
 _LONGEST_WAIT: Final = 0.002
 _WAIT_TO_CPU: Final = 2.0
-_TRIALS: Final = 3  # of which the one that waited least tells
-_PATIENCE: Final = 1.0  # seconds for a trial; a call that goes on for longer may need others beside it
+_TRIALS: Final = 20  # at the most, until one waits no longer than that
+_PATIENCE: Final = 1.0  # seconds for all trials; a call that goes on for longer may need others beside it
 _LONG_PASS: Final = 0.2  # seconds from which on one pass is enough
 _CENSUSES: Final = 2  # at the most: one that did not get there is repeated once, by a client that has its connections
 
@@ -119,7 +119,7 @@ class _LocalSide:
 
     def _decide_on_passes(self, trials: list[_Spent]) -> None:
         """How many passes there are, by calls that were made alone; none if one could not be."""
-        if all(trial.waited > max(_LONGEST_WAIT, _WAIT_TO_CPU * trial.cpu) for trial in trials):
+        if not any(trial.only_asks for trial in trials):
             self._passes = 0
         elif min(trial.seconds for trial in trials) * self._work.calls > _LONG_PASS:
             self._passes = 1
@@ -133,9 +133,9 @@ class _Spent:
     cpu: float
 
     @property
-    def waited(self) -> float:
-        """Seconds in which this process did nothing."""
-        return self.seconds - self.cpu
+    def only_asks(self) -> bool:
+        """Whether the calls waited for no more than answers that come at once."""
+        return self.seconds - self.cpu <= max(_LONGEST_WAIT, _WAIT_TO_CPU * self.cpu)
 
 
 class _Stopwatch:
@@ -190,7 +190,7 @@ class BlockingSide(_LocalSide):
             if not self._calls.run_alone(self._target.url, patience=_PATIENCE, others=self._work.calls - 1):
                 return []
             trials.append(watch.read())
-            if trials[-1].seconds > _PATIENCE:
+            if trials[-1].only_asks or sum(trial.seconds for trial in trials) > _PATIENCE:
                 break
         return trials
 
@@ -251,7 +251,7 @@ class LoopSide(_LocalSide):
             if not await self._calls.run_alone(self._target.url, patience=_PATIENCE, others=self._work.calls - 1):
                 return []
             trials.append(watch.read())
-            if trials[-1].seconds > _PATIENCE:
+            if trials[-1].only_asks or sum(trial.seconds for trial in trials) > _PATIENCE:
                 break
         return trials
 

@@ -14,7 +14,7 @@ from pytest_httpconc.bench.verdicts import Judgement, Verdict
 def rounds_until_enough(a_round):
     """Run rounds that are all alike, with verdicts that may change with their number."""
 
-    def count(figure, verdict_after):
+    def count(figure, verdict_after, *, has_reference=True):
         done = []
 
         def judge(name, measured):
@@ -23,11 +23,11 @@ def rounds_until_enough(a_round):
         depth = Depth(rules=Rules(least=2, most=12), usual=4)
         side = SimpleNamespace(peak=2, has_passes=False)
         measuring = Measuring("a benchmark", [side], concurrency=2, depth=depth, judge=judge)
-        turns = measuring.turns(progress=lambda *_: None)
+        turns = measuring.turns(progress=lambda *_: None, references=2 if has_reference else 0)
         for number in turns:
             turns.rounds[number].append(a_round())
             done.append(number)
-        return len(done)
+        return done.count(0)
 
     return count
 
@@ -62,6 +62,10 @@ def test_cpu_of_calls_too_slow_for_passes_is_not_told_in_units_of_a_reference_wi
 @pytest.mark.parametrize("verdict", [Verdict.UNSURE, Verdict.WORSE])
 def test_ratio_that_seems_worse_gets_all_rounds_before_it_is_believed(rounds_until_enough, verdict):
     assert rounds_until_enough("relative_cpu", lambda rounds: verdict) == 12
+
+
+def test_ratio_that_was_not_measured_is_not_waited_for(rounds_until_enough):
+    assert rounds_until_enough("relative_cpu", lambda rounds: Verdict.UNSURE, has_reference=False) == 2
 
 
 def test_ratio_that_seemed_worse_at_first_costs_no_more_rounds_than_clear_it(rounds_until_enough):

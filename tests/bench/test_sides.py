@@ -121,6 +121,18 @@ def test_passes_are_for_calls_that_wait_for_no_more_than_their_server(target, cl
     assert target.begun == [False, *[True] * passes]
 
 
+def test_one_trial_in_which_nothing_else_went_on_is_enough(target, clocks):
+    waits = iter([0.0, *[0.03] * 5, *[0.0] * 100])
+
+    def work():
+        clocks.seconds += next(waits)
+
+    side = side_of(work, Work(calls=4, concurrency=1, cpu_passes=1), target)
+    side.prepare()
+    assert side.has_passes
+    side.close()
+
+
 def test_calls_in_threads_that_need_each_other_are_made_together_and_have_no_passes(target, monkeypatch):
     monkeypatch.setattr("pytest_httpconc.bench.sides._PATIENCE", 0.05)
     barrier = threading.Barrier(2, timeout=10)
@@ -164,7 +176,7 @@ def test_cpu_of_a_server_in_this_process_is_not_that_of_a_pass(target, clocks):
 
 
 def test_cpu_is_that_of_the_least_pass(target, clocks):
-    costs = iter([1.0] * 4 + [9.0, 3.0, 2.0, 4.0])  # the warm-up and three trials, a round and three passes
+    costs = iter([1.0, 1.0, 9.0, 3.0, 2.0, 4.0])  # the warm-up and a trial, a round and three passes
 
     def work():
         clocks.cpu += next(costs)
