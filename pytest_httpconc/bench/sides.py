@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from pytest_httpconc.bench.figures import Round
 from pytest_httpconc.bench.meter import Meter
+from pytest_httpconc.bench.passes import PATIENCE, Stopwatch, Trials
 from pytest_httpconc.bench.rounds import BenchmarkCall, BlockingCalls, CallsInLoop
 from pytest_httpconc.bench.target import Census, Target
 
 __all__ = ["AsyncSide", "BlockingSide", "LoopSide", "RunsRounds", "Side", "Work", "call_of", "side_of"]
 
 _T = TypeVar("_T")
-#: Seconds that calls in a pass may wait for their answers, or twice their CPU time if that is more: on a busy machine
-#: they wait for a core, too. What waits longer finds its caches cold all the same, and would take long one by one.
-_LONGEST_WAIT: Final = 0.002
-_WAIT_TO_CPU: Final = 2.0
-_TRIALS: Final = 20  # at the most, until one waits no longer than that
-_PATIENCE: Final = 1.0  # seconds for all trials; a call that goes on for longer may need others beside it
-_LONG_PASS: Final = 0.2  # seconds from which on one pass is enough
 _CENSUSES: Final = 2  # at the most: one that did not get there is repeated once, by a client that has its connections
 
 
@@ -117,46 +110,6 @@ class _LocalSide:
         """Whether CPU is measured in passes of its own."""
         return self._passes > 0
 
-    def _decide_on_passes(self, trials: list[_Spent]) -> None:
-        """How many passes there are, by calls that were made alone; none if one could not be."""
-        if not any(trial.only_asks for trial in trials):
-            self._passes = 0
-        elif min(trial.seconds for trial in trials) * self._work.calls > _LONG_PASS:
-            self._passes = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Spent:
-    """Seconds that calls took, and seconds of their CPU."""
-
-    seconds: float
-    cpu: float
-
-    @property
-    def only_asks(self) -> bool:
-        """Whether the calls waited for no more than answers that come at once."""
-        return self.seconds - self.cpu <= max(_LONGEST_WAIT, _WAIT_TO_CPU * self.cpu)
-
-
-class _Stopwatch:
-    """Begun before calls, read after them.
-
-    Args:
-        target: of the calls; what serving takes in this process is not theirs.
-    """
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._served = target.served
-        self._begun_at = time.perf_counter()
-        self._cpu = time.process_time()
-
-    def read(self) -> _Spent:
-        """What they took."""
-        cpu = time.process_time() - self._cpu
-        seconds = time.perf_counter() - self._begun_at
-        return _Spent(seconds, max(0.0, cpu - (self._target.served - self._served)))
-
 
 class BlockingSide(_LocalSide):
     """A side whose calls block.
@@ -180,18 +133,14 @@ class BlockingSide(_LocalSide):
         self._calls.run(self._work.warm_up, self._target.url)
         if self._passes:
             self._target.begin_round(at_once=True)
-            self._decide_on_passes(self._try_alone())
+            self._passes = self._try_alone().passes(self._passes, self._work.calls)
 
-    def _try_alone(self) -> list[_Spent]:
-        """What a call takes beside which nobody makes another; nothing if it needs one."""
-        trials: list[_Spent] = []
-        while len(trials) < _TRIALS:
-            watch = _Stopwatch(self._target)
-            if not self._calls.run_alone(self._target.url, patience=_PATIENCE, others=self._work.calls - 1):
-                return []
-            trials.append(watch.read())
-            if trials[-1].only_asks or sum(trial.seconds for trial in trials) > _PATIENCE:
-                break
+    def _try_alone(self) -> Trials:
+        trials = Trials()
+        while not trials.are_enough:
+            watch = Stopwatch(self._target)
+            is_over = self._calls.run_alone(self._target.url, patience=PATIENCE, others=self._work.calls - 1)
+            trials.add(watch.read(), needs_others=not is_over)
         return trials
 
     def run_round(self) -> Round:
@@ -203,7 +152,7 @@ class BlockingSide(_LocalSide):
 
     def _run_pass(self) -> float:
         self._target.begin_round(at_once=True)
-        watch = _Stopwatch(self._target)
+        watch = Stopwatch(self._target)
         self._calls.run_in_a_row(self._work.calls, self._target.url)
         return watch.read().cpu
 
@@ -234,7 +183,7 @@ class LoopSide(_LocalSide):
         await self._calls.run(self._work.warm_up, self._target.url)
         if self._passes:
             self._target.begin_round(at_once=True)
-            self._decide_on_passes(await self._try_alone())
+            self._passes = (await self._try_alone()).passes(self._passes, self._work.calls)
 
     async def run_round(self) -> Round:
         """As `RunsRounds` has it."""
@@ -244,20 +193,17 @@ class LoopSide(_LocalSide):
         passes = [await self._run_pass() for _ in range(self._passes)]
         return replace(measured, pass_cpu=min(passes, default=None))
 
-    async def _try_alone(self) -> list[_Spent]:
-        trials: list[_Spent] = []
-        while len(trials) < _TRIALS:
-            watch = _Stopwatch(self._target)
-            if not await self._calls.run_alone(self._target.url, patience=_PATIENCE, others=self._work.calls - 1):
-                return []
-            trials.append(watch.read())
-            if trials[-1].only_asks or sum(trial.seconds for trial in trials) > _PATIENCE:
-                break
+    async def _try_alone(self) -> Trials:
+        trials = Trials()
+        while not trials.are_enough:
+            watch = Stopwatch(self._target)
+            is_over = await self._calls.run_alone(self._target.url, patience=PATIENCE, others=self._work.calls - 1)
+            trials.add(watch.read(), needs_others=not is_over)
         return trials
 
     async def _run_pass(self) -> float:
         self._target.begin_round(at_once=True)
-        watch = _Stopwatch(self._target)
+        watch = Stopwatch(self._target)
         await self._calls.run_in_a_row(self._work.calls, self._target.url)
         return watch.read().cpu
 

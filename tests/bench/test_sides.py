@@ -134,7 +134,7 @@ def test_one_trial_in_which_nothing_else_went_on_is_enough(target, clocks):
 
 
 def test_calls_in_threads_that_need_each_other_are_made_together_and_have_no_passes(target, monkeypatch):
-    monkeypatch.setattr("pytest_httpconc.bench.sides._PATIENCE", 0.05)
+    monkeypatch.setattr("pytest_httpconc.bench.sides.PATIENCE", 0.05)
     barrier = threading.Barrier(2, timeout=10)
     side = side_of(barrier.wait, Work(calls=4, concurrency=2, warm_up=2, cpu_passes=3), target)
     side.prepare()
@@ -144,7 +144,7 @@ def test_calls_in_threads_that_need_each_other_are_made_together_and_have_no_pas
 
 
 def test_calls_in_a_loop_that_need_each_other_are_made_together_and_have_no_passes(target, monkeypatch):
-    monkeypatch.setattr("pytest_httpconc.bench.sides._PATIENCE", 0.05)
+    monkeypatch.setattr("pytest_httpconc.bench.sides.PATIENCE", 0.05)
 
     async def batched():
         waiting.append(asyncio.get_running_loop().create_future())
