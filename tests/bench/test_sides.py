@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
 
 from fake_servers import latency
 from pytest_httpconc.bench.figures import Seen
-from pytest_httpconc.bench.reference import running_reference
+from pytest_httpconc.bench.reference import _do_work, running_reference
 from pytest_httpconc.bench.sides import Work, side_of
 
 
@@ -189,9 +190,18 @@ def test_cpu_is_that_of_the_least_pass(target, clocks):
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_reference_takes_more_than_its_work_alone(is_async):
-    work = Work(calls=20, concurrency=2, warm_up=20, cpu_passes=3)
-    with running_reference(work, latency.of(0.0), is_async=is_async) as (calls, alone):
+def test_reference_asks_and_works_as_often_as_its_work_alone(is_async, monkeypatch):
+    done = []
+    monkeypatch.setattr("pytest_httpconc.bench.reference._do_work", lambda: done.append(1))
+    work = Work(calls=5, concurrency=2, warm_up=5)
+    with running_reference(work, latency.of(0.0), is_async=is_async) as (calls, alone), closing(calls):
         calls.prepare()
-        assert calls.run_round().pass_cpu > alone.run_round().cpu > 0
-        calls.close()
+        done.clear()
+        assert calls.run_round().requests == len(done) == 5
+        done.clear()
+        assert alone.run_round().requests == 0
+        assert len(done) == 5
+
+
+def test_work_of_the_reference_can_be_done_again_and_again():
+    assert _do_work() is _do_work() is None
