@@ -204,7 +204,7 @@ class Measurement:
     Args:
         candidate: its figures.
         relative_cpu: its CPU for a call divided by that of the reference, a call by the standard library and some work,
-            measured in turns; None where no reference was run, or the candidate was too slow for passes as its.
+            measured in turns; None where no reference was run, or only the reference has passes.
         waking: the reference's CPU for a call divided by that of its work without the call: how dear it was to wait and
             be woken, on this machine and beside what else it did.
         exact_cpu: whether CPU was measured in passes of its own, and so depends little on the machine's state.

@@ -9,7 +9,7 @@ import pytest
 
 from fake_servers import latency
 from pytest_httpconc.bench.figures import Seen
-from pytest_httpconc.bench.reference import _do_work, running_reference
+from pytest_httpconc.bench.reference import running_reference
 from pytest_httpconc.bench.sides import Work, side_of
 
 
@@ -201,7 +201,3 @@ def test_reference_asks_and_works_as_often_as_its_work_alone(is_async, monkeypat
         done.clear()
         assert alone.run_round().requests == 0
         assert len(done) == 5
-
-
-def test_work_of_the_reference_can_be_done_again_and_again():
-    assert _do_work() is _do_work() is None
